@@ -1,0 +1,114 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings every target of ours is built with: Swift 6 mode, explicit existentials, imports that say what they
+/// leak, and no warnings.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// For the targets that hold a folder of unsafe code around a C library.
+let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections: [Target.Dependency] = ["DequeModule", "HeapModule", "OrderedCollections"].map {
+    .product(name: $0, package: "swift-collections")
+}
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "troupe",
+    products: [
+        .library(name: "Troupe", targets: ["Troupe"]),
+        .library(name: "TroupeTesting", targets: ["TroupeTesting"]),
+        .executable(name: "troupe", targets: ["TroupeCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CNNG", providers: [.apt(["libnng-dev"])]),
+        .target(name: "CTroupeSections"),
+        .target(name: "CBOR", swiftSettings: strict),
+        .target(name: "TroupeCore", dependencies: ["CBOR"] + collections, swiftSettings: strict),
+        .target(name: "TroupeStore", dependencies: ["CBOR"], swiftSettings: strict),
+        .target(
+            name: "TroupeRuntime",
+            dependencies: [
+                "CBOR", "CTroupeSections", "TroupeCore", "TroupeStore", argumentParser, logging, serviceLifecycle,
+            ] + collections,
+            swiftSettings: strict),
+        .target(
+            name: "TroupeRedis",
+            dependencies: [
+                "CBOR", "CHiredis", "TroupeCore", "TroupeStore", logging,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strictMemory),
+        .target(
+            name: "TroupeBroker",
+            dependencies: [
+                "CBOR", "CNNG", "TroupeCore", "TroupeStore", logging, serviceLifecycle,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: strictMemory),
+        .target(
+            name: "Troupe",
+            dependencies: [
+                "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeRedis", "TroupeBroker", argumentParser, logging,
+                serviceLifecycle, unixSignals,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "TroupeTesting",
+            dependencies: ["CBOR", "TroupeCore", "TroupeStore", logging, subprocess],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "TroupeCLI",
+            dependencies: [
+                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeRuntime", argumentParser, logging,
+                serviceLifecycle, subprocess, unixSignals,
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CBORTests", dependencies: ["CBOR"], resources: [.copy("Resources")], swiftSettings: strict),
+        .testTarget(
+            name: "TroupeCoreTests", dependencies: ["CBOR", "TroupeCore", "TroupeTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "TroupeStoreTests", dependencies: ["CBOR", "TroupeStore", "TroupeTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "TroupeRuntimeTests", dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeStore"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TroupeRedisTests",
+            dependencies: ["CBOR", "TroupeCore", "TroupeRedis", "TroupeStore", "TroupeTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "TroupeBrokerTests",
+            dependencies: ["CBOR", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeTesting", logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TroupeCLITests",
+            dependencies: ["CBOR", "TroupeCLI", "TroupeCore", "TroupeStore", "TroupeTesting", argumentParser],
+            swiftSettings: strict),
+    ]
+)
