@@ -1,0 +1,64 @@
+extension MailboxMachine {
+    /// Counts one more reference to each managed object.
+    mutating func pin(_ ids: [String]) {
+        for id in ids {
+            garbage.remove(id)
+            var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: Timestamp(milliseconds: 0))
+            entry.count += 1
+            objects[id] = entry
+            note(.object(id))
+            note(.garbage(id))
+        }
+    }
+
+    /// Takes a reference back; an object that nothing refers to and nobody holds is garbage.
+    mutating func unpin(_ ids: [String]) {
+        for id in ids {
+            guard var entry = objects[id] else { continue }
+            entry.count = max(0, entry.count - 1)
+            objects[id] = entry
+            note(.object(id))
+            discardIfUnused(id, entry)
+        }
+    }
+
+    mutating func hold(_ ids: [String], for duration: Duration) -> Answer {
+        let until = now + duration
+        for id in ids {
+            // To end a hold on what is not known, or is garbage, is to do it again: it must not be garbage twice.
+            guard until > now || objects[id] != nil else { continue }
+            hold(id, until: until)
+        }
+        return .done
+    }
+
+    /// Keeps the objects of a result at least until then.
+    mutating func extendHolds(_ ids: [String], until: Timestamp) {
+        for id in ids where objects[id].map({ $0.heldUntil < until }) ?? true { hold(id, until: until) }
+    }
+
+    /// Keeps an object until then; an earlier time shortens a hold.
+    private mutating func hold(_ id: String, until: Timestamp) {
+        var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: until)
+        entry.heldUntil = until
+        objects[id] = entry
+        garbage.remove(id)
+        note(.object(id))
+        note(.garbage(id))
+        if until > now { holdAgenda.insert(id, at: until) }
+        discardIfUnused(id, entry)
+    }
+
+    mutating func discardIfUnused(_ id: String, _ entry: ObjectEntry) {
+        guard entry.count == 0, entry.heldUntil <= now else { return }
+        objects[id] = nil
+        garbage.insert(id)
+        note(.object(id))
+        note(.garbage(id))
+    }
+
+    mutating func collected(_ ids: [String]) -> Answer {
+        for id in ids where garbage.remove(id) { note(.garbage(id)) }
+        return .done
+    }
+}

@@ -1,0 +1,95 @@
+import DequeModule
+import OrderedCollections
+
+extension MailboxMachine {
+    mutating func pause(_ id: ActorID, _ isPaused: Bool) -> Answer {
+        guard let actor = actors[id.key] else { return .noSuchActor }
+        actor.isPaused = isPaused
+        note(.actor(id.key))
+        deliverMore(actor)
+        updateReadiness(actor)
+        return .done
+    }
+
+    /// Ends an actor: its record, mailbox and dead letters go, and what was queued ends as a dead letter that is not kept.
+    mutating func terminate(_ id: ActorID) -> Answer {
+        guard let actor = actors[id.key] else { return .noSuchActor }
+        let count = actor.storedCount
+        voidActivation(actor)
+        while !actor.queue.isEmpty {
+            let queued = dequeue(at: 0, of: actor)
+            unpin(queued.envelope.references)
+            finish(queued.envelope.id, Outcome(.deadLettered, payload: Array("\(id.key) was terminated".utf8)))
+        }
+        while let letter = actor.deadLetters.first { removeDeadLetter(letter.sequence, of: actor) }
+        unpin(actor.stateReferences)
+        announceRoom(actor)
+        actor.wantsActivation = false
+        updateReadiness(actor)
+        actors[id.key] = nil
+        allKeys.remove(id.key)
+        for (name, value) in actor.labels {
+            let label = Self.labelKey(name, value)
+            keysByLabel[label]?.remove(id.key)
+            if keysByLabel[label]?.count == 0 { keysByLabel[label] = nil }
+        }
+        note(.record(id.key))
+        note(.actor(id.key))
+        note(.state(id.key))
+        return .terminated(envelopes: count)
+    }
+
+    mutating func editState(_ id: ActorID, _ state: TurnCommit.NewState) -> Answer {
+        guard let actor = actors[id.key] else { return .noSuchActor }
+        voidActivation(actor)
+        replaceState(of: actor, with: state)
+        updateReadiness(actor)
+        return .done
+    }
+
+    /// Ends the lease against the worker's will, and tells it.
+    private mutating func voidActivation(_ actor: ActorEntry) {
+        guard let lease = actor.lease else { return }
+        deliver(.stop(actor: actor.id, epoch: lease.epoch), to: lease.worker)
+        endLease(actor)
+    }
+
+    // MARK: Dead letters
+
+    @discardableResult
+    private mutating func removeDeadLetter(_ sequence: SequenceNumber, of actor: ActorEntry) -> DeadLetter? {
+        guard let index = actor.deadLetterIndex(of: sequence) else { return nil }
+        let letter = actor.deadLetters.remove(at: index)
+        unpin(letter.envelope.references)
+        deadLetterTotal -= 1
+        if actor.deadLetters.isEmpty { keysWithDeadLetters.remove(actor.id.key) }
+        note(.deadLetter(actor.id.key, sequence))
+        return letter
+    }
+
+    /// Sends a dead letter again: to its target, at the end of the mailbox.
+    mutating func requeue(_ id: ActorID, _ sequence: SequenceNumber) -> Answer {
+        guard let actor = actors[id.key] else { return .noSuchActor }
+        guard let index = actor.deadLetterIndex(of: sequence) else { return .noSuchDeadLetter }
+        let letter = actor.deadLetters[index]
+        guard let target = actors[letter.envelope.target.key] else { return .noSuchActor }
+        pin(letter.envelope.references)
+        removeDeadLetter(sequence, of: actor)
+        var envelope = letter.envelope
+        envelope.deadline = nil
+        // Its sender may have sent it again meanwhile, which is as good.
+        if liveOutcome(envelope.id)?.outcome.status != .pending {
+            enqueue(envelope, sizeBytes: envelope.sizeBytes, to: target)
+        }
+        unpin(letter.envelope.references)
+        announceRoom(actor)
+        return .done
+    }
+
+    mutating func discard(_ id: ActorID, _ sequence: SequenceNumber) -> Answer {
+        guard let actor = actors[id.key] else { return .noSuchActor }
+        guard removeDeadLetter(sequence, of: actor) != nil else { return .noSuchDeadLetter }
+        announceRoom(actor)
+        return .done
+    }
+}

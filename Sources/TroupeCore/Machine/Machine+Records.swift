@@ -1,0 +1,186 @@
+import CBOR
+
+// What a journal keeps of actors, workers and outcomes: CBOR arrays, written and read by hand since some change with every
+// operation.
+
+extension ActorEntry {
+    private static let progressCount = 8
+
+    /// What changes with nearly every operation on the actor; the rest is in the registration's record.
+    func encodedProgress() -> [UInt8] {
+        var writer = CBORWriter(capacity: 64)
+        writer.writeArrayHeader(Self.progressCount)
+        writer.writeUnsigned(lastSequence)
+        writer.writeUnsigned((isPaused ? 1 : 0) | (wantsActivation ? 2 : 0))
+        writer.writeUnsigned(suspectUntil)
+        writer.write(delayedUntil)
+        writeLease(to: &writer)
+        writer.writeMapHeader(attempts.count)
+        for (sequence, count) in attempts.sorted(by: { $0.key < $1.key }) {
+            writer.writeUnsigned(sequence)
+            writer.writeInt(count)
+        }
+        writer.write(texts: stateReferences)
+        writer.writeArrayHeader(timers.count)
+        for (name, timer) in timers.sorted(by: { $0.key.precedesInBytes($1.key) }) {
+            timer.write(named: name, to: &writer)
+        }
+        return writer.bytes
+    }
+
+    private func writeLease(to writer: inout CBORWriter) {
+        guard let lease else { return writer.writeNull() }
+        writer.writeArrayHeader(4)
+        writer.writeText(lease.worker.text)
+        writer.writeUnsigned(lease.epoch)
+        writer.writeUnsigned(lease.commits)
+        writer.writeInt(lease.outstanding)
+    }
+
+    func restoreProgress(_ bytes: [UInt8]) throws {
+        var reader = CBORReader(bytes)
+        try reader.readArray(of: Self.progressCount)
+        lastSequence = try reader.readUnsigned()
+        let flags = try reader.readUnsigned()
+        isPaused = flags & 1 != 0
+        wantsActivation = flags & 2 != 0
+        suspectUntil = try reader.readUnsigned()
+        delayedUntil = try reader.readTimestampOrNull()
+        lease = try Self.readLease(&reader)
+        attempts = [:]
+        for _ in 0..<(try reader.readMapHeader()) {
+            let sequence = try reader.readUnsigned()
+            attempts[sequence] = try reader.readInt()
+        }
+        stateReferences = try reader.readTexts()
+        timers = [:]
+        for _ in 0..<(try reader.readArrayHeader()) {
+            let (name, timer) = try TimerEntry.read(&reader)
+            timers[name] = timer
+        }
+        try reader.finish()
+    }
+
+    private static func readLease(_ reader: inout CBORReader) throws -> Lease? {
+        if try reader.readNullIfPresent() { return nil }
+        try reader.readArray(of: 4)
+        let worker = try WorkerID(checking: reader.readText())
+        let epoch = try reader.readUnsigned()
+        let commits = try reader.readUnsigned()
+        let outstanding = try reader.readInt()
+        guard outstanding >= 0 else { throw ExchangeError(.corrupt, "a lease counts \(outstanding) envelopes") }
+        return Lease(worker: worker, epoch: epoch, commits: commits, outstanding: outstanding)
+    }
+}
+
+extension TimerEntry {
+    fileprivate func write(named name: String, to writer: inout CBORWriter) {
+        writer.writeArrayHeader(6)
+        writer.writeText(name)
+        writer.writeInt(fireAt.milliseconds)
+        if let interval { writer.writeInt(interval.wholeMilliseconds) } else { writer.writeNull() }
+        writer.writeText(method)
+        writer.writeBytes(arguments)
+        writer.writeUnsigned(lastFiring)
+    }
+
+    fileprivate static func read(_ reader: inout CBORReader) throws -> (name: String, timer: TimerEntry) {
+        try reader.readArray(of: 6)
+        let name = try reader.readText()
+        let fireAt = Timestamp(milliseconds: try reader.readInt64())
+        let interval = try reader.readNullIfPresent() ? nil : Duration.milliseconds(try reader.readInt64())
+        let method = try reader.readText()
+        let arguments = Array(try reader.readBytes())
+        let timer = TimerEntry(
+            fireAt: fireAt, interval: interval, method: method, arguments: arguments,
+            lastFiring: try reader.readUnsigned())
+        return (name, timer)
+    }
+}
+
+extension OutcomeEntry {
+    private static let count = 8
+
+    func encoded() -> [UInt8] {
+        var writer = CBORWriter(capacity: 64 + outcome.payload.count)
+        writer.writeArrayHeader(Self.count)
+        writer.writeUnsigned(fingerprint)
+        writer.writeText(target.description)
+        writer.writeUnsigned(sequence)
+        writer.writeArrayHeader(watchers.count)
+        for watcher in watchers { writer.writeText(watcher.text) }
+        writer.writeUnsigned(outcome.status.code)
+        writer.writeBytes(outcome.payload)
+        writer.write(expiresAt)
+        writer.writeUnsigned(completion)
+        return writer.bytes
+    }
+
+    init(decoding bytes: [UInt8]) throws {
+        var reader = CBORReader(bytes)
+        try reader.readArray(of: Self.count)
+        fingerprint = try reader.readUnsigned()
+        target = try ActorID(parsing: reader.readText())
+        sequence = try reader.readUnsigned()
+        watchers = try reader.readTexts().map { try ClientID(checking: $0) }
+        outcome = Outcome(try Outcome.Status(code: reader.readUnsigned()))
+        outcome.payload = Array(try reader.readBytes())
+        expiresAt = try reader.readTimestampOrNull()
+        completion = try reader.readUnsigned()
+        try reader.finish()
+    }
+}
+
+extension Outcome.Status {
+    /// Its number in stored and sent forms; never changed.
+    var code: UInt64 {
+        switch self {
+        case .pending: 0
+        case .committed: 1
+        case .failed: 2
+        case .deadLettered: 3
+        case .expired: 4
+        case .cancelled: 5
+        case .unknown: 6
+        }
+    }
+
+    init(code: UInt64) throws(ExchangeError) {
+        guard let status = Self.allCases.first(where: { $0.code == code }) else {
+            throw ExchangeError(.corrupt, "an outcome is of the unknown kind \(code)")
+        }
+        self = status
+    }
+}
+
+extension CBORWriter {
+    mutating func write(_ time: Timestamp?) {
+        if let time { writeInt(time.milliseconds) } else { writeNull() }
+    }
+
+    mutating func write(texts: [String]) {
+        writeArrayHeader(texts.count)
+        for text in texts { writeText(text) }
+    }
+}
+
+extension CBORReader {
+    mutating func readTimestampOrNull() throws(CBORError) -> Timestamp? {
+        try readNullIfPresent() ? nil : Timestamp(milliseconds: readInt64())
+    }
+
+    mutating func readTexts() throws(CBORError) -> [String] {
+        let count = try readArrayHeader()
+        var texts: [String] = []
+        for _ in 0..<count { texts.append(try readText()) }
+        return texts
+    }
+
+    /// Reads the head of an array that has exactly that many items.
+    mutating func readArray(of count: Int) throws {
+        let found = try readArrayHeader()
+        guard found == count else {
+            throw ExchangeError(.corrupt, "an array of \(found) items stands where one of \(count) should")
+        }
+    }
+}

@@ -1,0 +1,123 @@
+/// Everything that can be asked of a shard. Each operation is idempotent: repeated after a lost answer it changes nothing
+/// more and answers alike.
+package enum Operation: Hashable, Sendable, Codable {
+    // Callers
+    case register(ActorRegistration)
+    /// Stores envelopes in order. `resuming` says that the first of them is the one that was refused first.
+    case send([Envelope], from: ClientID, resuming: Bool)
+    /// The next items of a reply mailbox; forgets those up to the cursor.
+    case receive(ClientID, after: Cursor, max: Int)
+    /// What became of a call; if it is pending and `watcher` is given, the outcome will be sent there.
+    case outcome(CallID, watcher: ClientID?)
+    case cancel(CallID)
+
+    // Workers
+    case registerWorker(WorkerRegistration)
+    case heartbeat(WorkerID)
+    /// Leases ready actors of the worker's pools and types. Unless `greedy`, it takes no more than its fair share of what
+    /// the live workers hold. With `only`, that actor and no other, whether or not it has work.
+    case claim(WorkerID, max: Int, only: ActorID?, greedy: Bool)
+    /// The next items of a worker's lane; forgets those up to the cursor.
+    case deliveries(WorkerID, after: Cursor, max: Int)
+    case commit(WorkerID, [TurnCommit])
+    case release(WorkerID, actor: ActorID, epoch: Epoch, ReleaseMode)
+    /// The worker goes; what it still holds is given back.
+    case deregister(WorkerID)
+
+    // Managed objects
+    /// Keeps objects until that long from now, whether or not anything refers to them; zero ends the hold.
+    case hold([String], for: Duration)
+    /// These objects of the garbage were deleted.
+    case collected([String])
+
+    /// Does what time has brought: ends leases, fires timers, makes delayed actors ready, ends holds. At most `budget`
+    /// things of each kind, so that one call stays short.
+    case tick(budget: Int)
+
+    // Operators
+    case stat(ActorID)
+    case state(ActorID)
+    case list(ActorFilter, after: ActorID?, limit: Int)
+    /// Queued envelopes with a sequence above `after`, in order.
+    case peek(ActorID, after: SequenceNumber, limit: Int)
+    case pause(ActorID, Bool)
+    case terminate(ActorID)
+    case editState(ActorID, TurnCommit.NewState)
+    case deadLetters(ActorID, after: SequenceNumber, limit: Int)
+    case actorsWithDeadLetters(after: ActorID?, limit: Int)
+    case requeue(ActorID, SequenceNumber)
+    case discard(ActorID, SequenceNumber)
+    case workers
+    case drainWorker(WorkerID)
+    case types
+    case shardStat
+}
+
+/// The answer to an ``Operation``.
+package enum Answer: Hashable, Sendable, Codable {
+    case done
+    case registered(RegisterResult)
+    case sent([SendResult])
+    case receipts(Receipts)
+    case outcome(Outcome)
+    case cancelled(CancelResult)
+    case heartbeat(HeartbeatResult)
+    case claimed(ClaimResult)
+    case deliveries(Deliveries)
+    case committed([CommitResult])
+    case released(ReleaseResult)
+    /// When there is something more to do, if that is known.
+    case ticked(nextDue: Timestamp?)
+    case stat(ActorStat)
+    case state([UInt8])
+    case page(ActorPage)
+    case peeked([QueuedEnvelope])
+    case deadLetters([DeadLetter])
+    case actorIDs([ActorID])
+    /// How many envelopes went with it.
+    case terminated(envelopes: Int)
+    case workers([WorkerStat])
+    case types([TypeDescription])
+    case shardStat(ShardStat)
+    case noSuchActor
+    case noSuchDeadLetter
+    case noSuchWorker
+}
+
+extension Operation {
+    /// For log lines and errors.
+    package var name: String {
+        switch self {
+        case .register: "register"
+        case .send: "send"
+        case .receive: "receive"
+        case .outcome: "outcome"
+        case .cancel: "cancel"
+        case .registerWorker: "registerWorker"
+        case .heartbeat: "heartbeat"
+        case .claim: "claim"
+        case .deliveries: "deliveries"
+        case .commit: "commit"
+        case .release: "release"
+        case .deregister: "deregister"
+        case .hold: "hold"
+        case .collected: "collected"
+        case .tick: "tick"
+        case .stat: "stat"
+        case .state: "state"
+        case .list: "list"
+        case .peek: "peek"
+        case .pause: "pause"
+        case .terminate: "terminate"
+        case .editState: "editState"
+        case .deadLetters: "deadLetters"
+        case .actorsWithDeadLetters: "actorsWithDeadLetters"
+        case .requeue: "requeue"
+        case .discard: "discard"
+        case .workers: "workers"
+        case .drainWorker: "drainWorker"
+        case .types: "types"
+        case .shardStat: "shardStat"
+        }
+    }
+}

@@ -1,0 +1,58 @@
+/// One domain of atomicity as its clients see it: the in-memory one, a broker, or a Redis.
+///
+/// A shard answers operations; it never pushes. The two waits are the only blocking ones: a worker holds one
+/// ``deliveries(_:after:max:timeout:)``, a client one ``receipts(_:after:max:timeout:)``, however many actors they deal with.
+package protocol Shard: Sendable {
+    /// Performs one operation.
+    ///
+    /// - Throws: ``ExchangeError`` if the shard cannot be reached or refuses; whether the operation happened is then
+    ///   unknown, and it may be repeated.
+    func perform(_ operation: Operation) async throws(ExchangeError) -> Answer
+
+    /// The next items of a worker's lane; waits up to `timeout` for one. Returns early, with nothing, when cancelled.
+    func deliveries(
+        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
+    ) async throws(ExchangeError) -> Deliveries
+
+    /// The next items of a reply mailbox; waits as ``deliveries(_:after:max:timeout:)`` does.
+    func receipts(
+        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
+    ) async throws(ExchangeError) -> Receipts
+
+    /// What this shard promises for what it has acknowledged.
+    var durability: DurabilityStatement { get }
+
+    /// Ends connections; what is under way fails with ``ExchangeError/Code/closed``.
+    func close() async
+}
+
+/// A durability class, and what it may lose in words.
+public struct DurabilityStatement: Hashable, Sendable, Codable {
+    public var level: DurabilityClass
+    /// For people: `journal.sqlite, synced at least every 100 ms`.
+    public var detail: String
+    public init(level: DurabilityClass, detail: String) {
+        self.level = level
+        self.detail = detail
+    }
+}
+
+/// Bounds that a shard enforces.
+public struct ShardLimits: Hashable, Sendable, Codable {
+    /// Header and payload of one envelope as stored. Larger values travel as proxies.
+    public var envelopeSizeBytesMax = 4 << 20
+    /// How long an outcome is kept after it is final.
+    public var outcomeRetention: Duration = .seconds(3600)
+    /// How many final outcomes are kept.
+    public var outcomesMax = 1_000_000
+    /// Items of one reply mailbox; beyond it the oldest go, and their outcomes are asked for by id.
+    public var receiptsMax = 100_000
+    /// Clients that wait for room in one mailbox.
+    public var blockedClientsMax = 1_000
+    /// Clients that wait for one outcome.
+    public var watchersMax = 16
+    /// How long a silent client's reply mailbox is kept.
+    public var clientRetention: Duration = .seconds(3600)
+
+    public init() {}
+}

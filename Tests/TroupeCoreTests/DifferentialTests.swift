@@ -1,0 +1,128 @@
+import Testing
+import TroupeCore
+import TroupeTesting
+
+/// A host with a defect: it does not know fair shares.
+private struct GreedyShard: Shard {
+    let shard: MemoryShard
+
+    func perform(_ operation: Operation) async throws(ExchangeError) -> Answer {
+        guard case .claim(let worker, let max, let only, _) = operation else {
+            return try await shard.perform(operation)
+        }
+        return try await shard.perform(.claim(worker, max: max, only: only, greedy: true))
+    }
+
+    func deliveries(
+        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
+    ) async throws(ExchangeError) -> Deliveries {
+        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
+    }
+
+    func receipts(
+        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
+    ) async throws(ExchangeError) -> Receipts {
+        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
+    }
+
+    var durability: DurabilityStatement { shard.durability }
+
+    func close() async { await shard.close() }
+}
+
+@Suite(.serialized) struct DifferentialTests {
+    @Test func `a host with a small defect is found out, at the operation that shows it`() async throws {
+        var found: [DifferentialDriver.Divergence] = []
+        for seed in UInt64(1)...20 {
+            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits in
+                GreedyShard(shard: MemoryShard(limits: limits, clock: clock, ticksItself: false))
+            }
+            if let divergence { found.append(divergence) }
+        }
+        #expect(found.count > 2)
+        let divergence = try #require(found.first)
+        #expect(divergence.operation.name == "claim")
+        #expect(divergence.description.contains("TROUPE_SEED=\(divergence.seed)"))
+        #expect(divergence.history.count <= 20)
+    }
+
+    @Test(arguments: DifferentialDriver.seeds(200))
+    func `the in-memory shard answers as the machine does`(seed: UInt64) async throws {
+        let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits in
+            MemoryShard(limits: limits, clock: clock, ticksItself: false)
+        }
+        if let divergence { Issue.record("\(divergence)") }
+    }
+
+    /// The generator is of use only as far as it reaches: all operations, and the answers that matter.
+    @Test func `sequences reach every operation and the rare answers`() {
+        var operations: [String: Int] = [:]
+        var answers: [String: Int] = [:]
+        for seed in DifferentialDriver.seeds(60) {
+            var generator = OperationGenerator(seed: seed)
+            var machine = MailboxMachine(limits: generator.limits)
+            let clock = ManualClock()
+            for _ in 0..<500 {
+                clock.advance(by: generator.pause())
+                let operation = generator.next(now: clock.now())
+                let answer = machine.perform(operation, now: clock.now())
+                operations[operation.name, default: 0] += 1
+                for name in Self.names(answer) { answers[name, default: 0] += 1 }
+                generator.observe(operation, answer)
+            }
+        }
+        for name in Self.operationNames { #expect(operations[name, default: 0] > 20, "\(name)") }
+        for name in Self.answerNames {
+            #expect(answers[name, default: 0] > 10, "\(name): \(answers[name, default: 0])")
+        }
+    }
+
+    private static let operationNames = [
+        "register", "send", "receive", "outcome", "cancel", "registerWorker", "heartbeat", "claim", "deliveries",
+        "commit", "release", "deregister", "hold", "collected", "tick", "stat", "state", "list", "peek", "pause",
+        "terminate", "editState", "deadLetters", "actorsWithDeadLetters", "requeue", "discard", "workers",
+        "drainWorker", "types", "shardStat",
+    ]
+
+    private static let answerNames = [
+        "accepted", "known", "full", "noSuchActor", "deadlock", "tooLarge", "fingerprintMismatch",
+        "committed", "committedAndReleased", "fenced", "commit.full", "released", "busy", "activation", "attempt",
+        "delivered", "cancelDelivered", "stop", "ready", "drain", "room", "receipt", "garbage", "letter",
+        "outcome.pending", "outcome.committed", "outcome.failed", "outcome.deadLettered", "outcome.expired",
+        "outcome.cancelled", "outcome.unknown", "removed", "signalled", "finished", "unknown",
+        "active", "status.ready", "delayed", "dormant", "paused", "timer",
+    ]
+
+    private static func names(_ answer: Answer) -> [String] {
+        switch answer {
+        case .sent(let results): results.map { String("\($0)".prefix { $0 != "(" }) }
+        case .committed(let results):
+            results.map { if case .full = $0 { "commit.full" } else { String("\($0)".prefix { $0 != "(" }) } }
+        case .released(let result): ["\(result)"]
+        case .claimed(let result):
+            result.activations.flatMap { activation in
+                ["activation"]
+                    + activation.envelopes.flatMap { queued in
+                        (queued.attempts > 0 ? ["attempt"] : []) + (queued.envelope.kind == .timer ? ["timer"] : [])
+                    }
+            }
+        case .deliveries(let page):
+            page.items.map {
+                switch $0 {
+                case .envelope: "delivered"
+                case .cancel: "cancelDelivered"
+                case .stop: "stop"
+                case .ready: "ready"
+                case .drain: "drain"
+                }
+            }
+        case .receipts(let page): page.items.map { if case .room = $0 { "room" } else { "receipt" } }
+        case .heartbeat(let result): result.garbage.isEmpty ? [] : ["garbage"]
+        case .deadLetters(let letters): letters.isEmpty ? [] : ["letter"]
+        case .outcome(let outcome): ["outcome.\(outcome.status)"]
+        case .cancelled(let result): ["\(result)"]
+        case .stat(let stat): [stat.status == .ready ? "status.ready" : "\(stat.status)"]
+        default: []
+        }
+    }
+}
