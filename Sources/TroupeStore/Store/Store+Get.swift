@@ -1,0 +1,160 @@
+import CBOR
+import Synchronization
+
+extension Store {
+    /// The value under a key, fetched at most once while it is cached; `nil` if there is no such object.
+    public func get<Value: Codable & Sendable>(
+        _ key: String, as type: Value.Type = Value.self
+    ) async throws(StoreError) -> Value? {
+        do {
+            return try await value(key, sizeBytes: nil, as: type, registry: .current)
+        } catch  where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// Deletes the object under a key, here and in the connector's place. Idempotent: true for the call that deleted
+    /// it.
+    @discardableResult
+    public func evict(_ key: String) async throws(StoreError) -> Bool {
+        cache.remove(key)
+        let deleted = try await connector.delete(key)
+        if deleted { counters.withLock { $0.deleteCount += 1 } }
+        return deleted
+    }
+
+    /// Deletes a managed object whose last reference is gone. Idempotent: true for the call that deleted it.
+    ///
+    /// Who counts the references, and so decides when, is the exchange. An object that is not managed is left alone.
+    @discardableResult
+    public func release(_ reference: ObjectReference) async throws(StoreError) -> Bool {
+        precondition(reference.store == name, "a store releases its own objects")
+        guard reference.isManaged else { return false }
+        return try await evict(reference.key)
+    }
+
+    /// Fetches objects into the cache before they are asked for, a few at a time. Objects that are there already, are
+    /// over a quarter of the cache, or cannot be fetched are passed over: the one who asks for them will be told why.
+    public func prefetch(_ references: [ObjectReference]) async {
+        let wanted = references.filter { reference in
+            reference.store == name && reference.sizeBytes <= options.cacheSizeBytesMax / 4
+                && !cache.contains(reference.key)
+        }
+        await withDiscardingTaskGroup { group in
+            let next = NextIndex(wanted.count)
+            for _ in 0..<min(options.prefetchConcurrencyMax, wanted.count) {
+                group.addTask {
+                    while !Task.isCancelled, let index = next.take() {
+                        _ = try? await self.bytes(wanted[index])
+                    }
+                }
+            }
+        }
+    }
+
+    /// The encoded object.
+    package func bytes(_ reference: ObjectReference) async throws(StoreError) -> [UInt8] {
+        let fetch = fetch(reference.key, sizeBytes: reference.sizeBytes)
+        return try await Self.storeErrors(reference.id) { try await self.cache.bytes(reference.key, fetch: fetch) }
+    }
+
+    /// The object's value, fetched and decoded once however many ask at the same time.
+    package func value<Value: Codable & Sendable>(
+        _ key: String, sizeBytes: Int?, as type: Value.Type, registry: StoreRegistry
+    ) async throws(StoreError) -> Value {
+        let fetch = fetch(key, sizeBytes: sizeBytes)
+        let id = "\(name)/\(key)"
+        return try await Self.storeErrors(id) {
+            try await self.cache.value(key, fetch: fetch) { bytes in
+                try Self.decode(bytes, as: type, id: id, registry: registry)
+            }
+        }
+    }
+
+    /// Some elements of a stored contiguous array: from the cache if it is there, else by a fetch of just their bytes.
+    package func elements<Element: Codable & Sendable>(
+        _ range: Range<Int>, of reference: ObjectReference, _ layout: ArrayLayout, registry: StoreRegistry
+    ) async throws(StoreError) -> [Element] {
+        let bytes = try layout.byteRange(of: range)
+        switch cache.cached(reference.key) {
+        case .value(let value, _)?:
+            if let array = value as? [Element] {
+                try ArrayLayout.check(range, count: array.count)
+                return Array(array[range])
+            }
+        case .bytes(let object)?:
+            if bytes.upperBound <= object.count {
+                let array = layout.encodedArray(of: object[bytes])
+                return try Self.decode(array, as: [Element].self, id: reference.id, registry: registry)
+            }
+        case nil: break
+        }
+        guard let payload = try await connector.get(reference.key, range: bytes) else { throw missing(reference.key) }
+        counters.withLock { counters in
+            counters.sliceFetchCount += 1
+            counters.fetchedBytes += payload.count
+        }
+        guard payload.count == bytes.count else { throw wrongSize(reference.key) }
+        return try Self.decode(
+            layout.encodedArray(of: payload[...]), as: [Element].self, id: reference.id, registry: registry)
+    }
+
+    static func decode<Value: Decodable>(
+        _ bytes: [UInt8], as type: Value.Type, id: String, registry: StoreRegistry
+    ) throws(StoreError) -> Value {
+        do {
+            var decoder = CBORDecoder()
+            decoder.userInfo[.storeRegistry] = registry
+            return try decoder.decode(type, from: bytes)
+        } catch {
+            throw StoreError(.notDecodable, "object \(id) does not decode as \(type)", underlying: error)
+        }
+    }
+
+    /// Everything below throws `StoreError` or was cancelled.
+    static func storeErrors<Result>(
+        _ id: String, _ body: () async throws -> Result
+    ) async throws(StoreError) -> Result {
+        do {
+            return try await body()
+        } catch let error as StoreError {
+            throw error
+        } catch is CancellationError {
+            throw .cancelled("the fetch of object \(id)")
+        } catch {
+            throw StoreError(.internalError, "object \(id) could not be fetched", underlying: error)
+        }
+    }
+
+    private func fetch(_ key: String, sizeBytes: Int?) -> ResolveCache.Fetch {
+        { [self] in
+            if let sizeBytes, sizeBytes > connector.objectSizeBytesMax {
+                throw StoreError(
+                    .tooLarge,
+                    "object \(name)/\(key) has \(sizeBytes) bytes and the limit of \(self) is "
+                        + "\(connector.objectSizeBytesMax): raise the connector's object size limit")
+            }
+            guard let bytes = try await connector.get(key) else { throw missing(key) }
+            counters.withLock { counters in
+                counters.fetchCount += 1
+                counters.fetchedBytes += bytes.count
+            }
+            guard sizeBytes == nil || bytes.count == sizeBytes else { throw wrongSize(key) }
+            return bytes
+        }
+    }
+
+    func missing(_ key: String) -> StoreError {
+        StoreError(
+            .notFound,
+            "object \(name)/\(key) is not in \(connector.kind) at \(connector.address): it was never put there, was "
+                + "released or evicted, or has expired; if the place is another one, check the store's configuration")
+    }
+
+    private func wrongSize(_ key: String) -> StoreError {
+        StoreError(
+            .corrupt,
+            "object \(name)/\(key) in \(connector.kind) at \(connector.address) has not the size its proxy states: "
+                + "it was damaged, or replaced by another object under the same key")
+    }
+}
