@@ -1,0 +1,175 @@
+internal import TroupeCore
+
+/// A script to run and what to pass to it.
+struct ScriptCall: Sendable {
+    var script: Script
+    var request: [UInt8]
+    var blobs: [RedisArgument]
+
+    init(_ script: Script, _ body: (inout RequestWriter) -> Void) {
+        let writer = RequestWriter(body)
+        self.script = script
+        request = writer.bytes
+        blobs = writer.blobs
+    }
+
+    /// A script that holds several operations.
+    init(_ script: Script, _ operation: Operation, _ body: (inout RequestWriter) -> Void = { _ in }) {
+        self.init(script) { writer in
+            writer.put("operation", operation.name)
+            body(&writer)
+        }
+    }
+}
+
+extension ScriptCall {
+    /// How much one script takes at a time, so that none holds up the server for long.
+    static let batchCountMax = 200
+    static let batchSizeBytesMax = 1 << 20
+
+    /// The calls that make up an operation; more than one only for large batches.
+    static func calls(for operation: Operation) -> [ScriptCall] {
+        switch operation {
+        case .send(let envelopes, let client, let resuming):
+            let batches = batches(of: envelopes) { $0.arguments.count + 256 }
+            return batches.enumerated().map { index, batch in
+                send(batch, from: client, resuming: resuming && index == 0)
+            }
+        case .commit(let worker, let turns):
+            return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker) }
+        case .register, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
+            return [ofCaller(operation)]
+        case .registerWorker, .heartbeat, .claim, .release, .deregister, .drainWorker:
+            return [ofWorker(operation)]
+        case .tick(let budget):
+            return [ScriptCall(.tick) { $0.put("budget", budget) }]
+        case .pause, .terminate, .editState, .requeue, .discard:
+            return [ofOperator(operation)]
+        case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
+            return [inspection(operation)]
+        }
+    }
+
+    private static func batches<Element>(of elements: [Element], size: (Element) -> Int) -> [[Element]] {
+        var batches: [[Element]] = [[]]
+        var sizeBytes = 0
+        for element in elements {
+            let elementSize = size(element)
+            let isFull =
+                batches[batches.count - 1].count >= batchCountMax || sizeBytes + elementSize > batchSizeBytesMax
+            if isFull, !batches[batches.count - 1].isEmpty {
+                batches.append([])
+                sizeBytes = 0
+            }
+            batches[batches.count - 1].append(element)
+            sizeBytes += elementSize
+        }
+        return batches
+    }
+
+    // MARK: Envelopes and turns
+
+    /// What scripts read of an envelope.
+    private static func header(of envelope: Envelope) -> [UInt8] {
+        RequestWriter { writer in
+            writer.put("id", envelope.id.text)
+            writer.put("to", envelope.target.description)
+            writer.put("kind", Int(envelope.kind.rawValue))
+            writer.put("size", envelope.sizeBytes)
+            writer.put("at", envelope.sentAt.milliseconds)
+            writer.put("reply", envelope.replyTo?.text)
+            if let deadline = envelope.deadline { writer.put("due", deadline.milliseconds) }
+            if envelope.fingerprint != 0 { writer.put("print", String(envelope.fingerprint, radix: 16)) }
+            if !envelope.references.isEmpty { writer.put("refs", envelope.references) }
+            writer.put("cyclic", envelope.isCyclic)
+        }.bytes
+    }
+
+    private static func send(_ envelopes: [Envelope], from client: ClientID, resuming: Bool) -> ScriptCall {
+        ScriptCall(.send) { writer in
+            writer.put("client", client.text)
+            writer.put("count", envelopes.count)
+            writer.put("resuming", resuming)
+            for envelope in envelopes {
+                writer.blob(header(of: envelope))
+                writer.blob(envelope.encoded())
+            }
+        }
+    }
+
+    private static func commit(_ turns: [TurnCommit], by worker: WorkerID) -> ScriptCall {
+        ScriptCall(.commit) { writer in
+            writer.put("worker", worker.text)
+            writer.put("turns", turns) { writer, turn in
+                writer.map { put(turn, to: &$0) }
+            }
+        }
+    }
+
+    private static func put(_ turn: TurnCommit, to writer: inout RequestWriter) {
+        writer.put("key", turn.actor.key)
+        writer.put("epoch", turn.epoch)
+        writer.put("number", turn.number)
+        writer.put("acks", turn.acknowledgements) { writer, acknowledgement in
+            writer.map { put(acknowledgement, to: &$0) }
+        }
+        if let state = turn.state {
+            writer.put("state", blob: state.bytes)
+            writer.put("refs", state.references)
+        }
+        writer.put("outgoing", turn.outgoing) { writer, envelope in
+            let first = writer.blob(header(of: envelope))
+            writer.blob(envelope.encoded())
+            writer.integer(Int64(first))
+        }
+        writer.put("timers", turn.timers) { writer, change in
+            writer.map { put(change, to: &$0) }
+        }
+    }
+
+    private static func put(_ acknowledgement: TurnCommit.Acknowledgement, to writer: inout RequestWriter) {
+        writer.put("seq", acknowledgement.sequence)
+        writer.put("id", acknowledgement.id.text)
+        switch acknowledgement.disposition {
+        case .completed(let result, let references):
+            writer.put("as", "completed")
+            writer.put("blob", blob: result)
+            if !references.isEmpty { writer.put("refs", references) }
+        case .failed(let error):
+            writer.put("as", "failed")
+            writer.put("blob", blob: error)
+        case .undecodable(let reason):
+            writer.put("as", "undecodable")
+            writer.put("blob", blob: Array(reason.utf8))
+        case .expired: writer.put("as", "expired")
+        case .cancelled: writer.put("as", "cancelled")
+        }
+    }
+
+    private static func put(_ change: TimerChange, to writer: inout RequestWriter) {
+        switch change {
+        case .set(let name, let delay, let interval, let method, let arguments):
+            writer.put("name", name)
+            writer.put("after", delay.wholeMilliseconds)
+            if let interval { writer.put("interval", max(interval, .milliseconds(1)).wholeMilliseconds) }
+            writer.put("method", method)
+            writer.put("blob", blob: arguments)
+        case .cancel(let name):
+            writer.put("name", name)
+        }
+    }
+}
+
+extension TurnCommit {
+    fileprivate var roughSizeBytes: Int {
+        var size = 128 + (state?.bytes.count ?? 0)
+        for envelope in outgoing { size += envelope.arguments.count + 256 }
+        for acknowledgement in acknowledgements {
+            switch acknowledgement.disposition {
+            case .completed(let bytes, _), .failed(let bytes): size += bytes.count + 64
+            case .undecodable, .expired, .cancelled: size += 64
+            }
+        }
+        return size
+    }
+}

@@ -1,0 +1,170 @@
+/// An actor's queue: in, out, to the worker that has the lease or to one that may want it.
+enum Mailboxes {
+    static let source = #"""
+        local function mailboxKey(actor) return base .. ':mailbox:' .. actor.key end
+
+        -- A stored envelope: `header` is what scripts read of it, `body` is the envelope as it travels.
+        local function entryOf(item)
+          return {
+            sequence = tonumber(string.match(item[1], '^%d+')), packed = item[2][2],
+            header = cmsgpack.unpack(item[2][2]), body = item[2][4],
+          }
+        end
+
+        local function readEntry(actor, sequence)
+          local id = text(sequence) .. '-0'
+          local item = call('XRANGE', mailboxKey(actor), id, id)[1]
+          return item and entryOf(item)
+        end
+
+        local function readQueue(actor, after, count)
+          local items = call('XRANGE', mailboxKey(actor), text(after + 1) .. '-0', '+', 'COUNT', count)
+          local entries = {}
+          for index, item in ipairs(items) do entries[index] = entryOf(item) end
+          return entries
+        end
+
+        local function attemptsOf(actor, sequence)
+          return actor.live.attempts and actor.live.attempts[text(sequence)] or 0
+        end
+
+        local function setAttempts(actor, sequence, count)
+          local live = actor.live
+          live.attempts = live.attempts or {}
+          live.attempts[text(sequence)] = count
+          if not next(live.attempts) then live.attempts = nil end
+          actor.isChanged = true
+        end
+
+        local function dequeue(entry, actor)
+          local live = actor.live
+          live.count = live.count - 1
+          live.size = live.size - entry.header.size
+          if live.attempts then setAttempts(actor, entry.sequence, nil) end
+          queuedDelta = queuedDelta - 1
+          actor.isChanged, entry.isGone = true, true
+          -- An empty stream would stay behind as a key.
+          if live.count == 0 then
+            call('DEL', mailboxKey(actor))
+          else
+            call('XDEL', mailboxKey(actor), text(entry.sequence) .. '-0')
+          end
+        end
+
+        local function hasRoom(actor, count, size, factor)
+          local live, fixed = actor.live, actor.fixed
+          return live.count + live.dead + count <= fixed.countMax * factor
+            and live.size + size <= fixed.sizeMax * factor
+        end
+
+        -- Tells the clients that were refused that there is room, each once for each refusal.
+        local function announceRoom(actor)
+          local live = actor.live
+          if not live.untold or not hasRoom(actor, 1, 1, 1) then return end
+          local untold = call('LRANGE', base .. ':untold:' .. actor.key, 0, -1)
+          call('DEL', base .. ':untold:' .. actor.key)
+          live.untold, actor.isChanged = nil, true
+          for _, client in ipairs(untold) do post(client, 'room', actor.fixed.id) end
+        end
+
+        local function isExpired(header) return header.due and header.due < now end
+
+        local function expire(entry, actor)
+          dequeue(entry, actor)
+          unpin(entry.header.refs)
+          finish(entry.header.id, 'expired')
+          announceRoom(actor)
+        end
+
+        -- Envelopes that were under way when a worker died are delivered one at a time.
+        local function windowOf(actor)
+          local live = actor.live
+          if not live.suspect then return live.lease.window end
+          local first = readQueue(actor, 0, 1)[1]
+          if first and first.sequence <= live.suspect then return 1 end
+          live.suspect, actor.isChanged = nil, true
+          return live.lease.window
+        end
+
+        -- Marks envelopes as outstanding, up to the window; expired ones end instead. `fresh` was just appended: if it
+        -- is all that is left to deliver, it need not be read again.
+        local function takeDeliverable(actor, fresh)
+          local live, taken = actor.live, {}
+          local lease = live.lease
+          if not lease or live.paused then return taken end
+          while lease.outstanding < live.count do
+            local room = windowOf(actor) - lease.outstanding
+            if room <= 0 then break end
+            local isLast = fresh and lease.outstanding == live.count - 1
+            local entries = isLast and { fresh } or readQueue(actor, lease.upTo, room)
+            if #entries == 0 then break end
+            for _, entry in ipairs(entries) do
+              if isExpired(entry.header) then
+                expire(entry, actor)
+              else
+                lease.outstanding, lease.upTo = lease.outstanding + 1, entry.sequence
+                table.insert(taken, entry)
+              end
+              actor.isChanged = true
+            end
+          end
+          return taken
+        end
+
+        local function deliverMore(actor, fresh)
+          local lease = actor.live.lease
+          if not lease or lease.outstanding >= actor.live.count then return end
+          for _, entry in ipairs(takeDeliverable(actor, fresh)) do
+            deliver(lease.worker, 'envelope', actor.fixed.id, 'epoch', lease.epoch, 'sequence', text(entry.sequence),
+              'attempts', attemptsOf(actor, entry.sequence), 'cleared', entry.header.cleared or 0, 'body', entry.body)
+          end
+        end
+
+        -- Wakes the next worker in turn that has room and is not woken already; looks at no more than four.
+        local function ring(queue)
+          local key = base .. ':ring:' .. queue
+          for _ = 1, math.min(4, call('LLEN', key)) do
+            local worker = call('LMOVE', key, key, 'LEFT', 'RIGHT')
+            local fields = call('HMGET', base .. ':worker:' .. worker, 'max', 'rung')
+            local room = tonumber(fields[1]) - call('ZCARD', base .. ':held:' .. worker)
+            if room > 0 and fields[2] ~= '1' then
+              call('HSET', base .. ':worker:' .. worker, 'rung', '1')
+              deliver(worker, 'ready', '')
+              return
+            end
+          end
+        end
+
+        -- Puts the actor among the ready ones, or takes it out, as its mailbox and lease have it.
+        local function updateReadiness(actor)
+          local live, queue = actor.live, actor.fixed.queue
+          local hasWork = live.count > 0 or live.wants
+          local isReady = not live.lease and not live.paused and not live.delayedUntil and hasWork
+          if isReady and not live.readySince then
+            live.readySince, actor.isChanged = now, true
+            call('ZADD', base .. ':ready:' .. queue, now, actor.key)
+            ring(queue)
+          elseif not isReady and live.readySince then
+            live.readySince, actor.isChanged = nil, true
+            call('ZREM', base .. ':ready:' .. queue, actor.key)
+          end
+        end
+
+        -- Appends to the mailbox, and passes on to the worker that holds the lease or rings one that could.
+        local function enqueue(packed, header, body, actor)
+          local live = actor.live
+          local sequence = live.last + 1
+          live.last, live.count, live.size = sequence, live.count + 1, live.size + header.size
+          queuedDelta, actor.isChanged = queuedDelta + 1, true
+          call('XADD', mailboxKey(actor), text(sequence) .. '-0', 'h', packed, 'b', body)
+          if header.refs then pin(header.refs) end
+          savePending(header.id, {
+            fingerprint = header.print or '0', target = header.to, sequence = sequence, watchers = { header.reply },
+          })
+          deliverMore(actor, { sequence = sequence, packed = packed, header = header, body = body })
+          updateReadiness(actor)
+          return sequence
+        end
+
+        """#
+}

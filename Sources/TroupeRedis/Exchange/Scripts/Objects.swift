@@ -1,0 +1,63 @@
+/// References to managed objects, holds and garbage.
+enum Objects {
+    static let source = #"""
+        local function loadObject(id)
+          local packed = call('HGET', base .. ':objects', id)
+          if not packed then return nil end
+          local count, heldUntil = string.match(packed, '^(%d+):(%-?%d+)$')
+          return { count = tonumber(count), heldUntil = tonumber(heldUntil) }
+        end
+
+        local function saveObject(id, object)
+          call('HSET', base .. ':objects', id, text(object.count) .. ':' .. text(object.heldUntil))
+        end
+
+        local function discardIfUnused(id, object)
+          if object.count > 0 or object.heldUntil > now then return end
+          call('HDEL', base .. ':objects', id)
+          call('ZREM', base .. ':due:holds', id)
+          call('ZADD', base .. ':garbage', 0, id)
+        end
+
+        local function pin(ids)
+          for _, id in ipairs(ids or {}) do
+            call('ZREM', base .. ':garbage', id)
+            local object = loadObject(id) or { count = 0, heldUntil = 0 }
+            object.count = object.count + 1
+            saveObject(id, object)
+          end
+        end
+
+        local function unpin(ids)
+          for _, id in ipairs(ids or {}) do
+            local object = loadObject(id)
+            if object then
+              object.count = math.max(0, object.count - 1)
+              saveObject(id, object)
+              discardIfUnused(id, object)
+            end
+          end
+        end
+
+        local function hold(id, untilTime)
+          local object = loadObject(id) or { count = 0 }
+          object.heldUntil = untilTime
+          saveObject(id, object)
+          call('ZREM', base .. ':garbage', id)
+          if untilTime > now then
+            call('ZADD', base .. ':due:holds', untilTime, id)
+          else
+            call('ZREM', base .. ':due:holds', id)
+          end
+          discardIfUnused(id, object)
+        end
+
+        local function extendHolds(ids, untilTime)
+          for _, id in ipairs(ids or {}) do
+            local object = loadObject(id)
+            if not object or object.heldUntil < untilTime then hold(id, untilTime) end
+          end
+        end
+
+        """#
+}

@@ -1,0 +1,135 @@
+/// Commits of turns.
+enum Turns {
+    static let commit = #"""
+        -- The envelopes that a turn acknowledges, if all of them were given to its activation.
+        local function acknowledged(turn, actor, lease)
+          local entries = {}
+          for _, ack in ipairs(turn.acks) do
+            local entry = entries[ack.seq] or readEntry(actor, ack.seq)
+            if not entry or entry.sequence > lease.upTo or entry.header.id ~= ack.id then return nil end
+            entries[ack.seq] = entry
+          end
+          return entries
+        end
+
+        -- A target that has no room for the turn's messages. Turns may fill mailboxes to twice their capacity, since
+        -- they cannot wait without holding up their own.
+        local function fullTarget(outgoing)
+          local demand = {}
+          for _, message in ipairs(outgoing) do
+            local key = keyOf(message.header.to)
+            local so = demand[key] or { count = 0, size = 0 }
+            demand[key] = so
+            so.count, so.size = so.count + 1, so.size + message.header.size
+            local actor = loadActor(key)
+            if actor and not hasRoom(actor, so.count, so.size, 2) then return actor.fixed.id end
+          end
+          return nil
+        end
+
+        local function settle(entry, actor, status, payload)
+          if entry.isGone then return end
+          takeFromLease(actor)
+          dequeue(entry, actor)
+          unpin(entry.header.refs)
+          finish(entry.header.id, status, payload)
+        end
+
+        local function applyAcknowledgement(ack, entry, actor)
+          if ack.as == 'completed' then
+            extendHolds(ack.refs, now + limits.outcomeRetention)
+            settle(entry, actor, 'committed', blob(ack.blob))
+          elseif ack.as == 'failed' then
+            if entry.isGone then return end
+            if entry.header.kind == 0 then
+              settle(entry, actor, 'failed', blob(ack.blob))
+            else
+              retry(entry, actor, 'it failed ' .. actor.fixed.attemptsMax .. ' times')
+            end
+          elseif ack.as == 'undecodable' then
+            if entry.isGone then return end
+            takeFromLease(actor)
+            bury(entry, actor, blob(ack.blob))
+          else
+            settle(entry, actor, ack.as)
+          end
+        end
+
+        -- Sends a turn's message; one that nobody can take is a dead letter of the sender.
+        local function sendOut(message, sender)
+          local header = message.header
+          if liveOutcome(header.id) then return end
+          local target, isLarge = loadActor(keyOf(header.to)), header.size > limits.envelopeSizeBytesMax
+          if target and not isLarge then
+            enqueue(message.packed, header, message.body, target)
+            return
+          end
+          local reason = isLarge and 'the envelope is larger than ' .. limits.envelopeSizeBytesMax .. ' bytes'
+            or 'there is no actor ' .. keyOf(header.to)
+          pin(header.refs)
+          local sequence = sender.live.last + 1
+          sender.live.last = sequence
+          addDeadLetter(sender, sequence, 0, reason, message.packed, message.body)
+          savePending(header.id, {
+            fingerprint = header.print or '0', target = header.to, sequence = sequence, watchers = { header.reply },
+          })
+          finish(header.id, 'deadLettered', reason)
+        end
+
+        local function applyTimer(change, actor)
+          local key, member = base .. ':timers:' .. actor.key, actor.key .. '\0' .. change.name
+          if change.method then
+            local old = call('HGET', key, change.name)
+            local timer = {
+              fireAt = now + change.after, interval = change.interval, method = change.method,
+              arguments = blob(change.blob), lastFiring = old and cmsgpack.unpack(old).lastFiring or 0,
+            }
+            call('HSET', key, change.name, cmsgpack.pack(timer))
+            call('ZADD', base .. ':due:timers', timer.fireAt, member)
+          elseif call('HDEL', key, change.name) == 1 then
+            call('ZREM', base .. ':due:timers', member)
+          end
+          actor.live.timers, actor.isChanged = true, true
+        end
+
+        local function apply(turn, entries, outgoing, actor)
+          for _, ack in ipairs(turn.acks) do applyAcknowledgement(ack, entries[ack.seq], actor) end
+          if turn.state then replaceState(actor, blob(turn.state), turn.refs) end
+          for _, message in ipairs(outgoing) do sendOut(message, actor) end
+          for _, change in ipairs(turn.timers) do applyTimer(change, actor) end
+        end
+
+        local function commit(turn, worker)
+          local actor = loadActor(turn.key)
+          local lease = actor and actor.live.lease
+          if not lease or lease.worker ~= worker or lease.epoch ~= turn.epoch then return { 'fenced' } end
+          if turn.number <= lease.commits then return { 'committed' } end
+          local entries = turn.number == lease.commits + 1 and acknowledged(turn, actor, lease)
+          if not entries then return { 'fenced' } end
+          local outgoing = {}
+          for index, first in ipairs(turn.outgoing) do
+            local packed = blob(first)
+            outgoing[index] = { packed = packed, header = cmsgpack.unpack(packed), body = blob(first + 1) }
+          end
+          local full = fullTarget(outgoing)
+          if full then return { 'full', full } end
+          apply(turn, entries, outgoing, actor)
+          lease.commits, actor.isChanged = turn.number, true
+          announceRoom(actor)
+          local retryAt = actor.live.delayedUntil
+          if not retryAt then
+            deliverMore(actor)
+            return { 'committed' }
+          end
+          endLease(actor)
+          updateReadiness(actor)
+          return { 'released', retryAt }
+        end
+
+        return run(function()
+          local answers = {}
+          for index, turn in ipairs(request.turns) do answers[index] = commit(turn, request.worker) end
+          return answers
+        end)
+        """#
+}

@@ -1,0 +1,90 @@
+import Testing
+import TroupeCore
+import TroupeRedis
+import TroupeTesting
+
+/// What a request costs: round trips and commands inside the server.
+@Suite struct ExchangeCostTests {
+    @Test func aRequestToALiveActorIsOneScriptEachWay() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.register()
+        try await party.registerWorker()
+        let activation = try await party.claim()
+        // The first wait looks whether the worker is known.
+        _ = try await shard.deliveries(party.worker, after: Cursor(), max: 10, timeout: .milliseconds(1))
+
+        try await server.command("CONFIG", "RESETSTAT")
+        #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: true)])
+        let enqueue = try await server.commandCounts()
+        #expect(enqueue["evalsha"] == 1)
+        #expect(total(enqueue, without: ["evalsha"]) <= 8, "\(enqueue)")
+
+        try await server.command("CONFIG", "RESETSTAT")
+        let lane = try await shard.deliveries(party.worker, after: Cursor(), max: 10, timeout: .seconds(5))
+        let wait = try await server.commandCounts()
+        #expect(total(wait, without: []) == 1, Comment(rawValue: "\(wait)"))
+
+        guard case .envelope(_, _, let queued) = try #require(lane.items.first) else { throw Unexpected() }
+        try await server.command("CONFIG", "RESETSTAT")
+        #expect(try await party.commit([queued], epoch: activation.epoch, number: 1) == [.committed])
+        let commit = try await server.commandCounts()
+        #expect(commit["evalsha"] == 1)
+        #expect(total(commit, without: ["evalsha"]) <= 11, "\(commit)")
+
+        let receipts = try await shard.receipts(party.client, after: Cursor(), max: 10, timeout: .seconds(5))
+        #expect(receipts.items == [.outcome(CallID(unchecked: "call-1"), Outcome(.committed, payload: [7]))])
+        await shard.close()
+    }
+
+    @Test func aBatchIsOneScript() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.register()
+        let envelopes = (1...450).map { party.envelope("call-\($0)", kind: .tell) }
+        try await server.command("CONFIG", "RESETSTAT")
+        let answer = try await shard.perform(.send(envelopes, from: party.client, resuming: false))
+        guard case .sent(let results) = answer else { throw Unexpected() }
+        #expect(results == (1...450).map { .accepted(sequence: UInt64($0), isHosted: false) })
+        // 200 envelopes at a time.
+        #expect(try await server.commandCounts()["evalsha"] == 3)
+        await shard.close()
+    }
+
+    @Test func nothingIsLeftBehindByActorsAndWorkersThatGo() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.register()
+        try await party.registerWorker()
+        let activation = try await party.claim()
+        _ = try await party.send("call-1", "call-2")
+        let lane = try await shard.deliveries(party.worker, after: Cursor(), max: 10, timeout: .seconds(5))
+        guard case .envelope(_, _, let queued) = try #require(lane.items.first) else { throw Unexpected() }
+        _ = try await party.commit([queued], epoch: activation.epoch, number: 1)
+        _ = try await shard.perform(.terminate(party.actor))
+        _ = try await shard.perform(.deregister(party.worker))
+        let connection = try await RedisConnection.connect(RedisConfiguration(url: server.unixURL))
+        let keys = try await connection.command(["KEYS", "*"]).array ?? []
+        let lasting = ["troupe:{0}:meta", "troupe:{0}:completed", "troupe:{0}:types", "troupe:{0}:active"]
+        for key in keys.compactMap(\.text) where !lasting.contains(key) {
+            let left = try await connection.command(["PTTL", .string(key)]).integer ?? -1
+            #expect(left > 0, "\(key) has neither an owner nor an expiry")
+        }
+        await shard.close()
+    }
+
+    private func total(_ counts: [String: Int], without: Set<String>) -> Int {
+        counts.filter {
+            !without.contains($0.key) && !$0.key.hasPrefix("config") && !Self.ofConnections.contains($0.key)
+        }
+        .values.reduce(0, +)
+    }
+
+    /// What the test's own connections cost.
+    private static let ofConnections: Set<String> = ["ping", "client|setname", "info", "client"]
+}
+
+struct Unexpected: Error {}
