@@ -1,0 +1,73 @@
+import TroupeBroker
+package import TroupeCore
+import TroupeRedis
+public import TroupeRuntime
+package import TroupeStore
+
+extension Troupe {
+    /// Joins the exchange that a URL names.
+    ///
+    /// | URL | exchange | where large arguments and results go |
+    /// |---|---|---|
+    /// | `embedded:`, `embedded:DIRECTORY` | a broker inside the first process that opens it, joined by the next ones | files in its directory |
+    /// | `ipc:///path` | a broker on this host | files beside its socket |
+    /// | `tcp://host:port`, `tls+tcp://…`, `ws://…` | a broker | a store that the configuration names, else inline |
+    /// | `redis://…`, `rediss://…`, `redis+unix:///path` | a Redis | that Redis |
+    /// | `memory:` | this process only | this process |
+    ///
+    /// - Throws: ``TroupeError`` that names what is wrong with the URL or the server, and what to do.
+    public static func connect(to url: String, configuration: TroupeConfiguration = .init()) async throws -> Troupe {
+        let exchange: Exchange
+        var configuration = configuration
+        do {
+            exchange = try await Exchange.open(url)
+            if configuration.autoProxy == nil, let connector = try Exchange.objectConnector(url) {
+                let store = try Store(name: Exchange.objectStoreName, connector: connector)
+                try configuration.stores.register(store)
+                configuration.autoProxy = AutoProxy(store: store, registry: configuration.stores)
+            }
+        } catch let error as ExchangeError {
+            throw TroupeError(error)
+        }
+        return try await Troupe.joining(exchange, configuration: configuration)
+    }
+}
+
+extension Exchange {
+    /// The name of the store that an exchange brings along, alike in every process.
+    package static let objectStoreName = "objects"
+
+    /// Opens the exchange of a URL, by its scheme.
+    package static func open(_ url: String) async throws(ExchangeError) -> Exchange {
+        switch scheme(of: url) {
+        case "memory":
+            return Exchange(shards: [MemoryShard()], address: "memory:")
+        case "redis", "rediss", "redis+unix":
+            return try await RedisExchange.connect(url: url)
+        case "embedded", "ipc", "tcp", "tls+tcp", "ws", "inproc":
+            return try await BrokerExchange.connect(url: url)
+        case let scheme:
+            throw ExchangeError(
+                .invalidArgument,
+                "'\(scheme.prefix(40))' is not a kind of exchange; write embedded:, ipc:///path, tcp://host:port, "
+                    + "tls+tcp://host:port, ws://host:port/path, redis://host:port/db or redis+unix:///path")
+        }
+    }
+
+    private static func scheme(of url: String) -> String { String(url.prefix { $0 != ":" }) }
+
+    /// Where the bulk data of an exchange's messages goes; nil where it has no place of its own.
+    package static func objectConnector(_ url: String) throws -> (any Connector)? {
+        switch scheme(of: url) {
+        case "memory":
+            return MemoryConnector()
+        case "redis", "rediss", "redis+unix":
+            return try RedisConnector(RedisConfiguration(url: url, furtherOptions: ["shards"]))
+        case "embedded", "ipc":
+            guard let directory = try BrokerAddress(url).objectDirectory else { return nil }
+            return try FileConnector(directory: directory)
+        default:
+            return nil
+        }
+    }
+}

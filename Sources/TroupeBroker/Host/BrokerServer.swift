@@ -1,0 +1,219 @@
+import CBOR
+import Glibc
+package import Logging
+import Synchronization
+package import TroupeCore
+
+/// A shard as a server: hosts the mailbox state machine, journals what it changed, and answers after the journal has it.
+///
+/// Steps of the machine and what they append to the journal are in one order, that of the lock; the disk, the encoding of
+/// answers and their sending are outside of it, and steps that come while the disk is busy share its next write.
+package final class BrokerServer: Sendable {
+    private struct State: ~Copyable {
+        var machine: MailboxMachine
+        var held: HeldReads
+        var isClosed = false
+    }
+
+    /// What a step leaves to do outside of the lock.
+    private struct Step {
+        var duty: Journal.Duty
+        /// When time will bring something, and when a held read is over.
+        var due: Timestamp?
+        var heldUntil: Timestamp?
+    }
+
+    package struct Options: Sendable {
+        /// Reads that are held for news at once; others are answered at once.
+        package var heldMax = 2048
+        /// How often time is looked at when nothing is known to be due: what outcomes and clients are forgotten by.
+        package var tickInterval = Duration.seconds(10)
+        /// False for a test that sends ``Operation/tick(budget:)`` itself.
+        package var ticksItself = true
+        package init() {}
+    }
+
+    private let state: Mutex<State>
+    private let journal: Journal
+    private let clock: any ExchangeClock
+    private let logger: Logger
+    private let options: Options
+    private let doorkeeper: Doorkeeper
+    private let replier = Mutex<NNGReplier?>(nil)
+    private let ticker = Mutex<Alarm?>(nil)
+    private let sweeper = Mutex<Alarm?>(nil)
+    package let description: BrokerDescription
+
+    /// Reads back the journal. Blocks for as long as that takes.
+    ///
+    /// - Parameter tokens: for each address that it will listen at, what its peers have to prove; nil where they need not.
+    /// - Throws: ``BrokerError`` if an entry of the journal cannot be read; nothing was changed then.
+    package init(
+        journal: Journal, tokens: [BrokerToken?], limits: ShardLimits = .init(),
+        clock: any ExchangeClock = SystemClock(), logger: Logger, options: Options = .init()
+    ) throws(BrokerError) {
+        self.journal = journal
+        self.clock = clock
+        self.logger = logger
+        self.options = options
+        doorkeeper = Doorkeeper(tokens: tokens)
+        description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
+        let machine = try Self.restored(journal, limits, now: clock.now())
+        state = Mutex(State(machine: machine, held: HeldReads(countMax: options.heldMax)))
+        sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
+        guard options.ticksItself else { return }
+        ticker.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tick() } }
+        tick()
+    }
+
+    /// Begins to serve.
+    ///
+    /// - Returns: the addresses as they turned out.
+    package func listen(_ addresses: [NNGAddress]) throws(BrokerError) -> [NNGAddress] {
+        let replier = try NNGReplier(
+            onPeer: { [weak self] in self?.note($0) },
+            handler: { [weak self] request in
+                if let self { handle(request) } else { request.reply(Self.going) }
+            })
+        self.replier.withLock { $0 = replier }
+        var bound: [NNGAddress] = []
+        for address in addresses { bound.append(try replier.listen(address).address) }
+        return bound
+    }
+
+    /// Answers what is under way, closes the journal, then the connections. Blocks. A second call does nothing.
+    package func close() {
+        let held = state.withLock { state in
+            state.isClosed = true
+            return state.held.takeAll()
+        }
+        for read in held { read.request.reply(Self.going) }
+        ticker.withLock { $0 }?.cancel()
+        sweeper.withLock { $0 }?.cancel()
+        do { try journal.close() } catch {
+            logger.error("the journal could not be closed cleanly", metadata: ["error": "\(error)"])
+        }
+        let replier = replier.withLock { replier in
+            defer { replier = nil }
+            return replier
+        }
+        replier?.close()
+    }
+
+    private static let going = Frame.refusal(.unavailable, "The broker is going.")
+
+    /// Reads that are held now, for tests and statistics.
+    package var heldCount: Int { state.withLock { $0.held.count } }
+
+    // MARK: Requests
+
+    private func note(_ event: NNGReplier.PeerEvent) {
+        doorkeeper.note(event)
+        guard case .left(let peer) = event else { return }
+        forget(peer)
+    }
+
+    /// Forgets the reads of a connection that nobody waits at any more.
+    private func forget(_ peer: NNGPeer) {
+        let gone = state.withLock { $0.held.drop(peer) }
+        for read in gone { read.request.discard() }
+    }
+
+    private func handle(_ request: NNGRequest) {
+        guard doorkeeper.admits(request, closing: { peer in replier.withLock { $0 }?.disconnect(peer) }) else { return }
+        let asked: BrokerRequest
+        do {
+            asked = try BrokerRequest(decoding: request.frame.body)
+        } catch {
+            return request.reply(.refusal(.malformed, "The request cannot be read: \(error)"))
+        }
+        switch asked {
+        case .describe: request.reply(Frame(.answer, description.encoded()))
+        case .goodbye:
+            forget(request.peer)
+            // After what is on its way to it.
+            journal.append([]) { _ in request.reply(Frame(.answer)) }
+        // Where contexts run out, nobody is kept waiting.
+        case .perform(let operation, let wait): perform(operation, for: request, wait: request.isCrowded ? .zero : wait)
+        }
+    }
+
+    private func perform(_ operation: Operation, for request: NNGRequest?, wait: Duration = .zero) {
+        let now = clock.now()
+        let step = state.withLock { state -> Step? in
+            state.isClosed ? nil : take(operation, for: request, wait: wait, now: now, &state)
+        }
+        guard let step else { return request?.reply(Self.going) ?? () }
+        journal.discharge(step.duty)
+        if let due = step.due { ticker.withLock { $0 }?.set(due) }
+        if let until = step.heldUntil { sweeper.withLock { $0 }?.set(until) }
+    }
+
+    /// One step of the machine, and the reads that it gave news to.
+    private func take(
+        _ operation: Operation, for request: NNGRequest?, wait: Duration, now: Timestamp, _ state: inout State
+    ) -> Step {
+        var answers: [(request: NNGRequest, answer: Answer)] = []
+        var heldUntil: Timestamp?
+        let answer = state.machine.perform(operation, now: now)
+        if let request {
+            if wait > .zero, answer.isEmptyRead, let reader = operation.reader, state.held.hasRoom(for: reader) {
+                heldUntil = now + wait
+                let read = HeldReads.Read(request: request, operation: operation, until: now + wait)
+                // The reader asks anew, so it has given up what it asked before.
+                if let old = state.held.hold(read, for: reader) {
+                    answers.append((old.request, old.operation.emptyAnswer))
+                }
+            } else {
+                answers.append((request, answer))
+            }
+        }
+        let effects = state.machine.takeEffects()
+        for (reader, read) in state.held.take(effects) {
+            let answer = state.machine.perform(read.operation, now: now)
+            if answer.isEmptyRead {
+                _ = state.held.hold(read, for: reader)
+            } else {
+                answers.append((read.request, answer))
+            }
+        }
+        let rows = Self.rows(effects.changes, of: state.machine)
+        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, $0) }
+        return Step(duty: duty, due: options.ticksItself ? state.machine.nextDue() : nil, heldUntil: heldUntil)
+    }
+
+    /// Lets answers out, now that the journal has what they depend on.
+    private func reply(_ answers: [(request: NNGRequest, answer: Answer)], _ result: Result<Void, BrokerError>) {
+        switch result {
+        case .success:
+            for (request, answer) in answers { request.reply(Self.frame(answer)) }
+        case .failure(let error):
+            logger.error("the journal cannot be written", metadata: ["error": "\(error)"])
+            let refusal = Frame.refusal(.unavailable, "The broker's journal cannot be written: \(error.message)")
+            for (request, _) in answers { request.reply(refusal) }
+        }
+    }
+
+    private static func frame(_ answer: Answer) -> Frame {
+        do {
+            return Frame(.answer, try BrokerAnswer.encoded(answer))
+        } catch {
+            return .refusal(.unavailable, "The answer cannot be encoded: \(error)")
+        }
+    }
+
+    // MARK: Time
+
+    private func tick() {
+        ticker.withLock { $0 }?.set(clock.now() + options.tickInterval)
+        perform(.tick(budget: 1000), for: nil)
+    }
+
+    /// Answers the reads whose time is over.
+    private func sweep() {
+        let now = clock.now()
+        let (late, next) = state.withLock { state in (state.held.take(dueAt: now), state.held.nextDue) }
+        for read in late { perform(read.operation, for: read.request) }
+        if let next { sweeper.withLock { $0 }?.set(next) }
+    }
+}

@@ -1,0 +1,59 @@
+import Glibc
+
+/// The first 100 bytes of an SQLite file (sqlite.org/fileformat2.html), read before SQLite itself touches the file: what is
+/// not ours is never opened for writing.
+enum JournalHeader {
+    /// "TRPJ".
+    static let applicationID: UInt32 = 0x5452_504a
+    static let version: UInt32 = 1
+    private static let bytes = 100
+    private static let magic = Array("SQLite format 3\0".utf8)
+
+    /// Checks the header.
+    /// - Returns: Whether the journal was closed properly, so that it need not be looked through.
+    static func check(_ path: String) throws(BrokerError) -> Bool {
+        let file = try SystemFile(path, O_RDWR)
+        let header = try file.read(upTo: bytes)
+        let status = file.status
+        guard status.st_mode & S_IFMT == S_IFREG else { throw foreign(path, "it is not a plain file") }
+        guard header.count == bytes else { throw foreign(path, "it has only \(header.count) bytes") }
+        guard header.starts(with: magic) else { throw foreign(path, "it is no SQLite file") }
+        guard number(header, 68) == applicationID else { throw foreign(path, "another program made it") }
+        let found = number(header, 60)
+        guard found <= version else {
+            throw BrokerError(
+                .newerVersion,
+                "The journal \(path) has version \(found), and this Troupe writes version \(version). It was left as it is: use the newer Troupe."
+            )
+        }
+        guard found == version else { throw corrupt(path, "its version is \(found)") }
+        guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return false }
+        try checkLength(header, Int(status.st_size), path)
+        return true
+    }
+
+    private static func checkLength(_ header: [UInt8], _ size: Int, _ path: String) throws(BrokerError) {
+        let stored = Int(header[16]) << 8 | Int(header[17])
+        let pageSize = stored == 1 ? 65536 : stored
+        let expected = Int(number(header, 28)) * pageSize
+        guard size >= expected else { throw corrupt(path, "it is cut short: \(size) of \(expected) bytes") }
+    }
+
+    private static func number(_ header: [UInt8], _ at: Int) -> UInt32 {
+        header[at..<at + 4].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    private static func foreign(_ path: String, _ why: String) -> BrokerError {
+        BrokerError(
+            .foreignFile,
+            "\(path) is not a journal of Troupe: \(why). It was left as it is: choose another directory, or move it away."
+        )
+    }
+
+    private static func corrupt(_ path: String, _ why: String) -> BrokerError {
+        BrokerError(
+            .corrupt,
+            "The journal \(path) is damaged: \(why). It was left as it is: restore a copy, or move it away to start anew."
+        )
+    }
+}

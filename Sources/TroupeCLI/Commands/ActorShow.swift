@@ -1,0 +1,42 @@
+import ArgumentParser
+import CBOR
+import TroupeCore
+
+struct ActorShow: ExchangeCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show an actor's record, mailbox counts and state.",
+        discussion: """
+            The state is in CBOR's diagnostic notation, up to --bytes; proxies in it are shown and not fetched.
+
+            EXAMPLE
+              troupe actor show hits --bytes 2000
+            """)
+
+    @Argument(help: "The actor.") var actor: String
+    @Option(help: "Bytes of the state's text at the most.") var bytes = 1000
+    @OptionGroup var options: SharedOptions
+
+    struct Row: Encodable {
+        var actor: ActorRow
+        /// The state in diagnostic notation, and whether it was cut.
+        var state: String
+        var isStateCut: Bool
+        var proxies: [ProxyText]
+    }
+
+    func run(in session: Session) async throws {
+        let id = try await session.resolve(actor)
+        let stat = try await session.stat(id)
+        let state = try await session.ask(id, .state(id)) { if case .state(let state) = $0 { state } else { nil } }
+        let row = ActorRow(stat, now: try await session.now(of: id))
+        let text = ValueText(encoded: state, limitBytes: max(0, bytes))
+        if session.isJSON {
+            try session.terminal.print(
+                json: Row(actor: row, state: text.text, isStateCut: text.isCut, proxies: text.proxies))
+            return
+        }
+        let size = Quantity.bytes(stat.stateSizeBytes)
+        let fields = row.mailboxFields + row.recordFields + [("state", "\(text.text)  (\(size))")]
+        try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
+    }
+}

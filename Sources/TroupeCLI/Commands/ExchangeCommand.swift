@@ -1,0 +1,52 @@
+import ArgumentParser
+import TroupeCore
+
+/// A command that speaks to an exchange: it says what to do with a session, and the rest is done for it.
+protocol ExchangeCommand: AsyncParsableCommand {
+    var options: SharedOptions { get }
+    func run(in session: Session) async throws
+}
+
+extension ExchangeCommand {
+    mutating func run() async throws {
+        let url = options.url()
+        let timeout = options.timeout.duration
+        let exchange = try await TimeLimit.run(
+            timeout, else: Failure(.unavailable, "the exchange did not answer within the time-out; is it running?")
+        ) {
+            try await openExchange(url: url)
+        }
+        let session = Session(exchange: exchange, timeout: timeout, terminal: .standard(), json: options.json)
+        do {
+            try await run(in: session)
+        } catch {
+            await session.close()
+            throw error
+        }
+        await session.close()
+    }
+}
+
+extension Session {
+    func close() async {
+        for shard in exchange.shards { await shard.close() }
+    }
+}
+
+/// Which page of a listing is shown.
+struct PageOptions: ParsableArguments {
+    @Option(help: "Rows at the most.")
+    var limit = 20
+
+    @Option(help: ArgumentHelp("Begin after this actor.", valueName: "id"))
+    var after: String?
+
+    @Flag(help: "Page through to the end.")
+    var all = false
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit takes a number of at least 1") }
+    }
+
+    func start() throws -> ActorID? { try after.map { try ActorID(parsing: $0) } }
+}

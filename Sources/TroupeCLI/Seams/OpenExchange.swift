@@ -1,0 +1,5 @@
+import Troupe
+import TroupeCore
+
+/// Opens the exchange of a URL; the one place where the command meets the backends.
+func openExchange(url: String) async throws(ExchangeError) -> Exchange { try await Exchange.open(url) }

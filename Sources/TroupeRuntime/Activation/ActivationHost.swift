@@ -1,0 +1,397 @@
+import CBOR
+import DequeModule
+import Distributed
+import Logging
+import Synchronization
+import TroupeCore
+
+/// One live incarnation of an actor in this process: runs its turns one at a time, and commits them.
+///
+/// Turns run ahead of the commit in flight; what has ended meanwhile goes into one next commit. There is a task only
+/// while there is something to do.
+final class ActivationHost: Sendable {
+    let id: ActorID
+    let epoch: Epoch
+    let incarnation: UInt64
+    let options: ActorOptions
+    private let type: RegisteredType
+    private let instance: ActorInstance
+    private let system: Troupe
+    /// Commits for this activation, and learns when it is over.
+    private let committer: any TurnCommitter
+    private let state: Mutex<State>
+
+    /// Turns that may have ended without a commit before the next one starts.
+    static let aheadMax = 256
+    static let batchMax = 128
+
+    private enum Phase {
+        case live
+        /// Being passivated or given back: envelopes wait.
+        case ending
+        /// Over; whatever is still running changes nothing.
+        case void
+    }
+
+    private struct State {
+        var phase = Phase.live
+        var hasStarted = false
+        var inbox: Deque<QueuedEnvelope> = []
+        var lastSequence: SequenceNumber = 0
+        var running: [CallID: Task<Void, Never>] = [:]
+        var isDraining = false
+        var drainTask: Task<Void, Never>?
+        var loop: Task<Void, Never>?
+        var ended: Deque<TurnEnd> = []
+        var isCommitting = false
+        var commits: UInt64 = 0
+        var committedState: [UInt8]
+        var settled: [CheckedContinuation<Void, any Error>] = []
+        var lastUsed: Timestamp
+    }
+
+    init(
+        _ activation: TroupeCore.Activation, type: RegisteredType, system: Troupe, committer: any TurnCommitter
+    ) throws {
+        id = activation.actor
+        epoch = activation.epoch
+        incarnation = activation.incarnation
+        options = activation.options
+        self.type = type
+        self.system = system
+        self.committer = committer
+        instance = ActorInstance(base: try type.activate(activation.state, activation.actor, system))
+        state = Mutex(State(committedState: activation.state, lastUsed: system.courier.clock.now()))
+    }
+
+    // MARK: Envelopes in
+
+    /// Takes envelopes in the order of their sequence; ones it had before are ignored.
+    func enqueue(_ envelopes: [QueuedEnvelope]) {
+        state.withLock { state in
+            for queued in envelopes where queued.sequence > state.lastSequence {
+                state.lastSequence = queued.sequence
+                state.inbox.append(queued)
+                system.data.prefetch(queued.envelope)
+            }
+            state.lastUsed = system.courier.clock.now()
+        }
+        resume()
+    }
+
+    /// Begins, also without an envelope.
+    func start() { resume() }
+
+    private func resume() {
+        state.withLock { state in
+            guard state.phase == .live, !state.isDraining, !state.inbox.isEmpty || !state.hasStarted else { return }
+            state.isDraining = true
+            // Unstructured: it ends when the inbox is empty, or with the activation.
+            state.drainTask = Task { await self.drain() }
+        }
+    }
+
+    /// A caller gave up: its turn is cancelled if it runs, and does not start if it has not.
+    func cancel(_ call: CallID) {
+        let (task, wasQueued): (Task<Void, Never>?, QueuedEnvelope?) = state.withLock { state in
+            if let index = state.inbox.firstIndex(where: { $0.envelope.id == call }) {
+                return (nil, state.inbox.remove(at: index))
+            }
+            return (state.running[call] ?? nil, nil)
+        }
+        task?.cancel()
+        if let queued = wasQueued {
+            record(TurnEnd(sequence: queued.sequence, id: call, disposition: .cancelled, state: nil))
+            pumpCommits()
+        }
+    }
+
+    // MARK: Turns
+
+    private func drain() async {
+        guard await begin() else { return }
+        while let queued = nextEnvelope() {
+            if options.isReentrant {
+                interleave(queued)
+            } else {
+                let end = await run(queued)
+                record(end)
+                let isLast = end.isToBeRetried(queued.envelope.kind)
+                if isLast { state.withLock { $0.inbox.removeAll() } }
+                // A cancelled task can neither commit nor run further turns: another takes over.
+                if Task.isCancelled { return handOver() }
+                await commitAsNeeded(isLast: isLast)
+            }
+        }
+    }
+
+    /// The first thing of an activation; false if it could not begin.
+    private func begin() async -> Bool {
+        let isFirst = state.withLock { state in
+            defer { state.hasStarted = true }
+            return !state.hasStarted
+        }
+        guard isFirst else { return true }
+        do {
+            try await instance.didActivate()
+        } catch {
+            void()
+            await committer.activationFailed(self, reason: "didActivate threw: \(error)")
+            return false
+        }
+        if type.isEager {
+            let instance = instance
+            let logger = system.logger
+            let id = id
+            // Unstructured: it is cancelled when the activation ends.
+            let loop = Task {
+                do { try await instance.whileActive() } catch is CancellationError {} catch {
+                    logger.warning(
+                        "background work of an actor ended", metadata: ["actor": "\(id)", "error": "\(error)"])
+                }
+            }
+            state.withLock { $0.loop = loop }
+        }
+        return true
+    }
+
+    private func nextEnvelope() -> QueuedEnvelope? {
+        state.withLock { state in
+            guard state.phase == .live, let queued = state.inbox.popFirst() else {
+                state.isDraining = false
+                return nil
+            }
+            if !options.isReentrant { state.running = [queued.envelope.id: state.drainTask].compactMapValues { $0 } }
+            return queued
+        }
+    }
+
+    private func handOver() {
+        pumpCommits()
+        state.withLock { state in
+            state.isDraining = false
+            state.drainTask = nil
+        }
+        resume()
+    }
+
+    private func interleave(_ queued: QueuedEnvelope) {
+        // Unstructured: interleaved turns of one activation; void() cancels them.
+        let task = Task {
+            let end = await run(queued)
+            record(end)
+            state.withLock { $0.running[queued.envelope.id] = nil }
+            pumpCommits()
+        }
+        state.withLock { $0.running[queued.envelope.id] = task }
+    }
+
+    private func run(_ queued: QueuedEnvelope) async -> TurnEnd {
+        let envelope = queued.envelope
+        func end(_ disposition: TurnCommit.Disposition) -> TurnEnd {
+            TurnEnd(sequence: queued.sequence, id: envelope.id, disposition: disposition, state: nil)
+        }
+        if let deadline = envelope.deadline, deadline < system.courier.clock.now() { return end(.expired) }
+        let turn = Turn(queued, host: self)
+        do {
+            let (target, generics) = try type.method(of: envelope)
+            let decoder = InvocationDecoder(
+                generics: generics, arguments: try await system.data.expand(ArgumentList.split(envelope.arguments)),
+                decoder: system.decoder)
+            let handler = ResultHandler(system.data)
+            let (result, newState) = try await CallContext.$turn.withValue(turn) {
+                try await CallContext.$baggage.withValue(envelope.baggage) {
+                    try await instance.perform(
+                        target, decoder, handler, data: system.data, keepsState: !options.isReentrant)
+                }
+            }
+            let effects = turn.finish()
+            switch result {
+            case .returned(let bytes):
+                let shard = system.courier.exchange.shard(of: id)
+                let (items, references) = try await system.data.offload([bytes], noted: handler.noted, on: shard)
+                return TurnEnd(
+                    sequence: queued.sequence, id: envelope.id,
+                    disposition: .completed(items[0], references: references),
+                    state: newState, outgoing: effects.outgoing, timers: effects.timers)
+            case .threw(let error):
+                if error is CancellationError, Task.isCancelled { return end(.cancelled) }
+                return end(.failed(Failure.encode(error, with: system.encoder)))
+            }
+        } catch {
+            _ = turn.finish()
+            return end(.undecodable(reason: Self.reason(error, envelope)))
+        }
+    }
+
+    private static func reason(_ error: any Error, _ envelope: Envelope) -> String {
+        let text = (error as? Undecodable)?.reason ?? String(describing: error)
+        return String("\(envelope.target.type).\(envelope.method): \(text)".prefix(1000))
+    }
+
+    // MARK: Commits
+
+    private func record(_ end: TurnEnd) { state.withLock { $0.ended.append(end) } }
+
+    /// Commits in this task if nothing waits to run, else beside it; holds the next turn back only if too many are ahead.
+    private func commitAsNeeded(isLast: Bool) async {
+        let (isIdle, isFarAhead) = state.withLock { ($0.inbox.isEmpty, $0.ended.count >= Self.aheadMax) }
+        if isIdle || isLast || isFarAhead {
+            await commitAll()
+            if isFarAhead || isLast { try? await earlierTurnsCommitted() }
+        } else {
+            pumpCommits()
+        }
+    }
+
+    private func pumpCommits() {
+        let hasWork = state.withLock { !$0.isCommitting && !$0.ended.isEmpty && $0.phase != .void }
+        // Unstructured: it ends when all that has ended is committed.
+        if hasWork { Task { await commitAll() } }
+    }
+
+    private func commitAll() async {
+        while let turn = nextCommit() {
+            guard await commit(turn) else { return }
+        }
+    }
+
+    private func nextCommit() -> TurnCommit? {
+        state.withLock { state in
+            guard !state.isCommitting, !state.ended.isEmpty, state.phase != .void else { return nil }
+            state.isCommitting = true
+            let ends = state.ended.prefix(Self.batchMax)
+            state.ended.removeFirst(ends.count)
+            let newest = ends.last { $0.state != nil }?.state
+            let changed = newest.flatMap { $0.bytes == state.committedState ? nil : $0 }
+            return TurnCommit(
+                actor: id, epoch: epoch, number: state.commits + 1,
+                acknowledgements: ends.map { .init(sequence: $0.sequence, id: $0.id, disposition: $0.disposition) },
+                state: changed, outgoing: ends.flatMap(\.outgoing), timers: ends.flatMap(\.timers))
+        }
+    }
+
+    /// Commits, and tells those who wait; false if the activation is over.
+    private func commit(_ turn: TurnCommit) async -> Bool {
+        switch await committer.commit(turn, of: self) {
+        case .committed:
+            let settled: [CheckedContinuation<Void, any Error>] = state.withLock { state in
+                state.isCommitting = false
+                state.commits = turn.number
+                if let new = turn.state { state.committedState = new.bytes }
+                guard state.ended.isEmpty else { return [] }
+                defer { state.settled = [] }
+                return state.settled
+            }
+            for continuation in settled { continuation.resume() }
+            return true
+        case .over:
+            void()
+            committer.activationEnded(self)
+            return false
+        case .mailboxFull(let target):
+            void()
+            await committer.activationFailed(
+                self, reason: "the mailbox of \(target.key), to which its turn sends, stays full")
+            return false
+        }
+    }
+
+    /// Waits until nothing that ended is uncommitted; throws if the activation is over.
+    func earlierTurnsCommitted() async throws {
+        pumpCommits()
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            let immediate: Result<Void, any Error>? = state.withLock { state in
+                if state.phase == .void { return .failure(Self.voidError(id)) }
+                if state.ended.isEmpty, !state.isCommitting { return .success(()) }
+                state.settled.append(continuation)
+                return nil
+            }
+            if let immediate { continuation.resume(with: immediate) }
+        }
+    }
+
+    private static func voidError(_ id: ActorID) -> TroupeError {
+        TroupeError(.fenced, "this activation of \(id) is over; another one continues where it last committed")
+    }
+
+    // MARK: The end
+
+    /// Ends at once: nothing that runs will commit.
+    func void() {
+        let (settled, tasks): ([CheckedContinuation<Void, any Error>], [Task<Void, Never>]) = state.withLock { state in
+            state.phase = .void
+            state.inbox.removeAll()
+            defer {
+                state.settled = []
+                state.loop = nil
+            }
+            return (state.settled, state.running.values + [state.loop].compactMap { $0 })
+        }
+        for task in tasks { task.cancel() }
+        for continuation in settled { continuation.resume(throwing: Self.voidError(id)) }
+    }
+
+    /// Whether it has done nothing since `time` and has nothing to do.
+    func isIdle(since time: Timestamp) -> Bool {
+        state.withLock { state in
+            state.phase == .live && state.hasStarted && !state.isDraining && state.inbox.isEmpty
+                && (state.running.isEmpty || !options.isReentrant) && state.ended.isEmpty && !state.isCommitting
+                && state.lastUsed <= time && !type.isEager
+        }
+    }
+
+    /// Stops taking envelopes, and gets committed what has run; false if it was over already.
+    func prepareToEnd() async -> Bool {
+        let (canEnd, loop): (Bool, Task<Void, Never>?) = state.withLock { state in
+            guard state.phase == .live else { return (false, nil) }
+            state.phase = .ending
+            return (true, state.loop)
+        }
+        guard canEnd else { return false }
+        loop?.cancel()
+        await loop?.value
+        for task in state.withLock({ Array($0.running.values) }) { await task.value }
+        guard (try? await earlierTurnsCommitted()) != nil else { return false }
+        await instance.willPassivate()
+        return await commitFinalState()
+    }
+
+    /// Keeps what `willPassivate` changed.
+    private func commitFinalState() async -> Bool {
+        guard let final = try? await instance.encodedState(system.data) else { return true }
+        let turn: TurnCommit? = state.withLock { state in
+            guard final.bytes != state.committedState, state.phase == .ending else { return nil }
+            state.isCommitting = true
+            return TurnCommit(
+                actor: id, epoch: epoch, number: state.commits + 1, acknowledgements: [],
+                state: final)
+        }
+        guard let turn else { return true }
+        return await commit(turn)
+    }
+
+    /// Goes on after all: an envelope was on its way.
+    func resumeFromEnding() {
+        state.withLock { state in
+            if state.phase == .ending { state.phase = .live }
+        }
+        resume()
+    }
+}
+
+/// What became of a commit, as far as the activation is concerned.
+enum CommitEnd: Sendable {
+    case committed
+    /// Committed or not, the activation is over.
+    case over
+    case mailboxFull(ActorID)
+}
+
+/// The worker, as an activation sees it.
+protocol TurnCommitter: Sendable {
+    /// Commits; comes back only when it is decided, or the activation is void.
+    func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd
+    func activationEnded(_ host: ActivationHost)
+    func activationFailed(_ host: ActivationHost, reason: String) async
+}

@@ -1,0 +1,92 @@
+import Synchronization
+import TroupeCore
+
+/// The handling of one envelope, while it runs: what it sends and sets is held back here until it commits.
+final class Turn: Sendable {
+    let actor: ActorID
+    let incarnation: UInt64
+    let sequence: SequenceNumber
+    let chain: [ActorID]
+    let deadline: Timestamp?
+    private unowned let host: ActivationHost
+
+    private struct State {
+        var calls = 0
+        var objects = 0
+        var outgoing: [Envelope] = []
+        var timers: [TimerChange] = []
+        var isOver = false
+    }
+    private let state = Mutex(State())
+
+    /// One-way messages of one turn at the most.
+    static let outgoingMax = 10_000
+
+    init(_ queued: QueuedEnvelope, host: ActivationHost) {
+        actor = host.id
+        incarnation = host.incarnation
+        sequence = queued.sequence
+        let isAwaited = queued.envelope.kind == .request
+        chain = isAwaited ? queued.envelope.chain : []
+        deadline = isAwaited ? queued.envelope.deadline : nil
+        self.host = host
+    }
+
+    /// The id of the turn's next call or message.
+    func nextCallID() throws(TroupeError) -> CallID {
+        let index = try change { state in
+            state.calls += 1
+            return state.calls - 1
+        }
+        return CallID.derived(from: actor, incarnation: incarnation, sequence: sequence, index: index)
+    }
+
+    /// The key of the next object that the turn makes: the same when the turn runs again, so that the calls which mention
+    /// it are the same too.
+    func nextObjectKey() throws(TroupeError) -> String {
+        let index = try change { state in
+            state.objects += 1
+            return state.objects - 1
+        }
+        let name =
+            "\(CallID.derived(from: actor, incarnation: incarnation, sequence: sequence, index: index).text)~object"
+        let high = Fingerprint.of(name.utf8)
+        let low = Fingerprint.of(name.utf8, seed: high)
+        return "t" + String(high, radix: 36) + String(low, radix: 36)
+    }
+
+    func send(_ envelope: Envelope) throws(TroupeError) {
+        let count = try change { state in
+            state.outgoing.append(envelope)
+            return state.outgoing.count
+        }
+        guard count <= Self.outgoingMax else {
+            throw TroupeError(
+                .tooLarge, "a turn of \(actor) sends more than \(Self.outgoingMax) messages; use several turns")
+        }
+    }
+
+    func set(_ timer: TimerChange) throws(TroupeError) {
+        try change { $0.timers.append(timer) }
+    }
+
+    /// Waits until nothing is left uncommitted before this turn.
+    func earlierTurnsCommitted() async throws { try await host.earlierTurnsCommitted() }
+
+    /// Ends the turn; what it did is taken out.
+    func finish() -> (outgoing: [Envelope], timers: [TimerChange]) {
+        state.withLock { state in
+            state.isOver = true
+            return (state.outgoing, state.timers)
+        }
+    }
+
+    private func change<Result: Sendable>(_ body: (inout State) -> Result) throws(TroupeError) -> Result {
+        let result: Result? = state.withLock { $0.isOver ? nil : body(&$0) }
+        guard let result else {
+            throw TroupeError(
+                .misuse, "a task that outlived its turn of \(actor) tried to send; await it before the turn ends")
+        }
+        return result
+    }
+}

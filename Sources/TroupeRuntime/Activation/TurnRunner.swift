@@ -1,0 +1,106 @@
+import CBOR
+import Distributed
+import TroupeCore
+import TroupeStore
+
+/// How a turn ended, before anyone knows whether it commits.
+struct TurnEnd: Sendable {
+    var sequence: SequenceNumber
+    var id: CallID
+    var disposition: TurnCommit.Disposition
+    /// The encoded state after the turn; nil if it was put back to what it was.
+    var state: TurnCommit.NewState?
+    var outgoing: [Envelope] = []
+    var timers: [TimerChange] = []
+
+    /// Whether the envelope will be tried again, so that nothing behind it may run before.
+    func isToBeRetried(_ kind: Envelope.Kind) -> Bool {
+        if case .failed = disposition { return kind != .request }
+        return false
+    }
+}
+
+extension StatefulActor {
+    /// Runs one message on this actor's executor, in one stay: the state before is kept, and put back if the turn throws.
+    func perform(
+        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, data: DataPlane, keepsState: Bool
+    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
+        let before = state
+        var decoder = decoder
+        do {
+            try await actorSystem.executeDistributedTarget(
+                on: self, target: RemoteCallTarget(target), invocationDecoder: &decoder, handler: handler)
+        } catch {
+            if keepsState { state = before }
+            throw error
+        }
+        guard let result = handler.box.value else { throw Undecodable("the method ended without a result") }
+        switch result {
+        case .returned:
+            do {
+                return (result, try encodedState(data))
+            } catch {
+                if keepsState { state = before }
+                return (.threw(error), nil)
+            }
+        case .threw:
+            if keepsState { state = before }
+            return (result, nil)
+        }
+    }
+
+    /// The state as it is stored, with the managed objects that it refers to.
+    func encodedState(_ data: DataPlane) throws -> TurnCommit.NewState {
+        let noted = ReferenceCollector()
+        let bytes = try data.encoder(noting: noted).encode(state)
+        return TurnCommit.NewState(bytes: bytes, references: noted.managed.map(\.id))
+    }
+}
+
+/// Calls into an actor of any type from outside its isolation.
+struct ActorInstance: Sendable {
+    let base: any StatefulActor
+
+    func perform(
+        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, data: DataPlane, keepsState: Bool
+    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
+        try await Self.perform(base, target, decoder, handler, data, keepsState)
+    }
+
+    private static func perform<Act: StatefulActor>(
+        _ actor: Act, _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler,
+        _ data: DataPlane, _ keepsState: Bool
+    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
+        let end = try await actor.whenLocal {
+            try await $0.perform(target, decoder, handler, data: data, keepsState: keepsState)
+        }
+        guard let end else { throw Undecodable("the actor is not in this process") }
+        return end
+    }
+
+    func encodedState(_ data: DataPlane) async throws -> TurnCommit.NewState { try await Self.encodedState(base, data) }
+
+    private static func encodedState<Act: StatefulActor>(
+        _ actor: Act, _ data: DataPlane
+    ) async throws -> TurnCommit.NewState {
+        guard let state = try await actor.whenLocal({ try $0.encodedState(data) }) else {
+            throw Undecodable("the actor is not in this process")
+        }
+        return state
+    }
+
+    func didActivate() async throws { try await Self.didActivate(base) }
+    private static func didActivate<Act: StatefulActor>(_ actor: Act) async throws {
+        try await actor.whenLocal { try await $0.didActivate() }
+    }
+
+    func whileActive() async throws { try await Self.whileActive(base) }
+    private static func whileActive<Act: StatefulActor>(_ actor: Act) async throws {
+        try await actor.whenLocal { try await $0.whileActive() }
+    }
+
+    func willPassivate() async { await Self.willPassivate(base) }
+    private static func willPassivate<Act: StatefulActor>(_ actor: Act) async {
+        await actor.whenLocal { await $0.willPassivate() }
+    }
+}

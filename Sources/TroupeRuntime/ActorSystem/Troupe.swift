@@ -1,0 +1,96 @@
+import CBOR
+public import Distributed
+public import Logging
+public import TroupeCore
+public import TroupeStore
+
+/// A process's membership in an exchange: the actor system of its handles, and of the actors it hosts.
+///
+/// Handles always go through mailboxes, also to an actor that this very process hosts: ``resolve(id:as:)`` never answers
+/// with a local instance.
+public final class Troupe: DistributedActorSystem {
+    public typealias ActorID = TroupeCore.ActorID
+    public typealias SerializationRequirement = any Codable & Sendable
+    public typealias InvocationEncoder = TroupeRuntime.InvocationEncoder
+    public typealias InvocationDecoder = TroupeRuntime.InvocationDecoder
+    public typealias ResultHandler = TroupeRuntime.ResultHandler
+
+    package let courier: Courier
+    package let logger: Logger
+    package let configuration: TroupeConfiguration
+    let encoder: CBOREncoder
+    let decoder: CBORDecoder
+    let data: DataPlane
+
+    package init(
+        exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock = SystemClock()
+    ) {
+        self.configuration = configuration
+        logger = configuration.logger
+        courier = Courier(exchange: exchange, client: .random(), clock: clock, logger: configuration.logger)
+        data = DataPlane(registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger)
+        encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores])
+        decoder = CBORDecoder(userInfo: [.storeRegistry: configuration.stores])
+        configuration.stores.setResolver(OutcomeResolver(courier: courier))
+    }
+
+    /// The exchange's URL without credentials.
+    public var address: String { courier.exchange.address }
+
+    /// What the exchange promises for what it has acknowledged.
+    public var durability: DurabilityStatement { courier.exchange.durability }
+
+    /// Ends the connections; calls under way fail.
+    public func close() async { await courier.close() }
+
+    // MARK: DistributedActorSystem
+
+    public func resolve<Act: DistributedActor>(id: ActorID, as type: Act.Type) throws -> Act? where Act.ID == ActorID {
+        if let stateful = type as? any StatefulActor.Type, stateful.wireName != id.type {
+            throw TroupeError(
+                .typeMismatch, "\(id) is a \(id.type); it cannot be used through a handle of \(stateful.wireName)")
+        }
+        return nil
+    }
+
+    public func assignID<Act: DistributedActor>(_ type: Act.Type) -> ActorID where Act.ID == ActorID {
+        if let id = CallContext.spawning { return id }
+        // An instance that somebody made by hand: it has no mailbox, and a name that nobody can guess.
+        return ActorID(unmanaged: "\(type)")
+    }
+
+    public func actorReady<Act: DistributedActor>(_ actor: Act) where Act.ID == ActorID {}
+    public func resignID(_ id: ActorID) {}
+    public func makeInvocationEncoder() -> InvocationEncoder { InvocationEncoder(data) }
+}
+
+/// What a ``Troupe`` is told at the start.
+public struct TroupeConfiguration: Sendable {
+    /// How long a call waits for its outcome unless it says otherwise.
+    public var callDeadline: CallDeadline = .after(.seconds(30))
+    /// A durability class that the exchange must offer.
+    public var durabilityMin: DurabilityClass = .volatile
+    public var logger = Logger(label: "troupe")
+    /// The stores by whose names proxies find their objects.
+    public var stores = StoreRegistry()
+    /// Which arguments and results travel as references; nil for none. ``Troupe/connect(to:configuration:)`` sets the
+    /// exchange's own if there is one.
+    public var autoProxy: AutoProxy?
+
+    public init() {}
+}
+
+extension Troupe {
+    /// A member of an exchange that is already open; refuses one that promises less than is asked for.
+    package static func joining(_ exchange: Exchange, configuration: TroupeConfiguration) async throws -> Troupe {
+        let offered = exchange.durability
+        guard offered.level >= configuration.durabilityMin else {
+            for shard in exchange.shards { await shard.close() }
+            throw TroupeError(
+                .exchange,
+                "\(exchange.address) offers '\(offered.level.rawValue)' (\(offered.detail)), and this program asks for "
+                    + "'\(configuration.durabilityMin.rawValue)'; configure the exchange so, or ask for less")
+        }
+        return Troupe(exchange: exchange, configuration: configuration)
+    }
+}

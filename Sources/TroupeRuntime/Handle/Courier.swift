@@ -1,0 +1,233 @@
+package import Logging
+import Synchronization
+package import TroupeCore
+
+/// This process as a client of the exchange: it sends envelopes, and brings outcomes to those who wait for them.
+package final class Courier: Sendable {
+    package let exchange: Exchange
+    package let client: ClientID
+    package let clock: any ExchangeClock
+    private let logger: Logger
+    private let queues: [SendQueue]
+    let pending: PendingCalls
+    private let lastCall = Atomic<UInt64>(0)
+    /// Readers of reply mailboxes by shard; one starts with the first call to that shard.
+    private let readers: Mutex<[Task<Void, Never>?]>
+    private let isClosed = Atomic<Bool>(false)
+
+    /// How long one wait at the exchange lasts, and after which an outcome that has not come is asked for by id.
+    private static let receiptWait = Duration.seconds(10)
+    private static let lostReplyAge = Duration.seconds(5)
+
+    package init(exchange: Exchange, client: ClientID, clock: any ExchangeClock, logger: Logger) {
+        self.exchange = exchange
+        self.client = client
+        self.clock = clock
+        self.logger = logger
+        queues = exchange.shards.map { SendQueue(shard: $0, client: client, clock: clock) }
+        pending = PendingCalls(clock: clock)
+        readers = Mutex(Array(repeating: nil, count: exchange.shards.count))
+    }
+
+    func nextCallID() -> CallID {
+        let number = lastCall.wrappingAdd(1, ordering: .relaxed).newValue
+        return CallID(unchecked: "\(client.text)-\(number)")
+    }
+
+    private func index(of actor: ActorID) -> Int { Exchange.index(of: actor, count: exchange.shards.count) }
+
+    /// Stores an envelope; throws if it was not stored.
+    func store(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
+        let queue = queues[index(of: envelope.target)]
+        let result: SendResult
+        do {
+            result = try await queue.send(envelope, whenFull: whenFull)
+        } catch let error as ExchangeError {
+            throw TroupeError(error, call: envelope.id)
+        }
+        switch result {
+        case .accepted(_, let isHosted):
+            if !isHosted { warnUnhosted(envelope.target) }
+            return result
+        case .known:
+            return result
+        case .full:
+            throw TroupeError(
+                .mailboxFull, "the mailbox of \(envelope.target) is full; the message was not stored", call: envelope.id
+            )
+        case .noSuchActor:
+            throw TroupeError(
+                .noSuchActor, "there is no actor \(envelope.target) in \(exchange.address); spawn it first",
+                call: envelope.id)
+        case .deadlock:
+            let chain = (envelope.chain + [envelope.target]).map(\.key).joined(separator: " → ")
+            throw TroupeError(
+                .deadlock,
+                "the call would wait for itself: \(chain); make the type re-entrant, or tell instead of calling",
+                call: envelope.id)
+        case .tooLarge(let limit):
+            throw TroupeError(
+                .tooLarge,
+                "the message to \(envelope.target) is \(envelope.sizeBytes) bytes and the exchange takes \(limit); "
+                    + "send a proxy to the data instead",
+                call: envelope.id)
+        case .fingerprintMismatch:
+            throw TroupeError(
+                .fingerprintMismatch,
+                "call \(envelope.id) was made before with another target, method or arguments: the turn that makes it "
+                    + "does not do the same when it runs again",
+                call: envelope.id)
+        }
+    }
+
+    private let warned = Mutex<Set<String>>([])
+
+    private func warnUnhosted(_ actor: ActorID) {
+        let isNew = warned.withLock { $0.count < 1000 && $0.insert(actor.type).inserted }
+        guard isNew else { return }
+        logger.warning(
+            "no live worker hosts this actor's type in its pool; messages are stored and wait for one",
+            metadata: ["actor": "\(actor)", "exchange": "\(exchange.address)"])
+    }
+
+    /// Stores a request and waits for its outcome.
+    func call(_ envelope: Envelope, whenFull: WhenFull) async throws -> Outcome {
+        startReader(index(of: envelope.target))
+        let expectation = pending.expect(envelope.id, of: envelope.target, until: envelope.deadline)
+        defer { pending.forget(expectation) }
+        do {
+            let stored = try await storeOrAbandon(envelope, whenFull: whenFull)
+            if case .known(let outcome) = stored, outcome.isFinal { return outcome }
+            return try await expectation.outcome()
+        } catch is CancellationError {
+            await cancel(envelope)
+            throw CancellationError()
+        } catch is PendingCalls.DeadlinePassed {
+            throw await deadlineError(envelope)
+        }
+    }
+
+    /// Stores; a wait for room ends with the envelope's deadline or the task's cancellation.
+    func storeOrAbandon(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
+        let queue = queues[index(of: envelope.target)]
+        return try await withTaskCancellationHandler {
+            try await store(envelope, whenFull: whenFull)
+        } onCancel: {
+            queue.abandon(envelope.id, target: envelope.target)
+        }
+    }
+
+    /// Waits for the outcome of a call that somebody made.
+    package func outcome(of id: CallID, target: ActorID, until deadline: Timestamp?) async throws -> Outcome {
+        startReader(index(of: target))
+        let expectation = pending.expect(id, of: target, until: deadline)
+        defer { pending.forget(expectation) }
+        let now = try await ask(id, target: target)
+        if now.status != .pending { return now }
+        do {
+            return try await expectation.outcome()
+        } catch is PendingCalls.DeadlinePassed {
+            return Outcome(.pending)
+        }
+    }
+
+    private func ask(_ id: CallID, target: ActorID) async throws -> Outcome {
+        let answer: Answer
+        do {
+            answer = try await exchange.shard(of: target).perform(.outcome(id, watcher: client))
+        } catch {
+            throw TroupeError(error, call: id)
+        }
+        guard case .outcome(let outcome) = answer else { throw TroupeError(answer.unexpected("outcome"), call: id) }
+        return outcome
+    }
+
+    /// Asks the exchange to cancel; best effort, also when this task is cancelled.
+    private func cancel(_ envelope: Envelope) async {
+        let shard = exchange.shard(of: envelope.target)
+        // Unstructured: the caller's own task is cancelled, and this must still go out.
+        await Task { _ = try? await shard.perform(.cancel(envelope.id)) }.value
+    }
+
+    private func deadlineError(_ envelope: Envelope) async -> TroupeError {
+        var hint = "ask for its outcome by its id later"
+        if let note = await unhostedNote(envelope.target) { hint = "\(note); \(hint)" }
+        return TroupeError(
+            .deadlineExceeded,
+            "call \(envelope.id) of \(envelope.target).\(envelope.method) has no outcome within its deadline; \(hint)",
+            call: envelope.id)
+    }
+
+    /// Says so if no live worker hosts the type.
+    private func unhostedNote(_ actor: ActorID) async -> String? {
+        let shard = exchange.shard(of: actor)
+        guard case .workers(let workers)? = try? await shard.perform(.workers),
+            case .stat(let stat)? = try? await shard.perform(.stat(actor))
+        else { return nil }
+        let hosts = workers.filter { $0.pools.contains(stat.pool) && $0.types.contains(actor.type) }
+        guard hosts.isEmpty else { return nil }
+        let known = Set(workers.flatMap(\.types)).sorted().joined(separator: ", ")
+        return
+            "no live worker of pool '\(stat.pool)' hosts type \(actor.type) (hosted: \(known.isEmpty ? "none" : known))"
+    }
+
+    // MARK: Replies
+
+    private func startReader(_ index: Int) {
+        readers.withLock { readers in
+            guard readers[index] == nil, !isClosed.load(ordering: .acquiring) else { return }
+            // Unstructured: it lives as long as the courier, which cancels it in close().
+            readers[index] = Task { [weak self] in await self?.read(index) }
+        }
+    }
+
+    private func read(_ index: Int) async {
+        let shard = exchange.shards[index]
+        var cursor = Cursor()
+        var failures = 0
+        while !Task.isCancelled {
+            do {
+                let receipts = try await shard.receipts(client, after: cursor, max: 1000, timeout: Self.receiptWait)
+                cursor = receipts.cursor
+                for receipt in receipts.items { take(receipt, queues[index]) }
+                if failures > 0 || receipts.items.isEmpty {
+                    await recover(index, age: failures > 0 ? .zero : Self.lostReplyAge)
+                }
+                failures = 0
+            } catch {
+                guard error.code != .closed else { return }
+                failures += 1
+                logger.warning("replies cannot be read; trying again", metadata: ["error": "\(error)"])
+                let wait = Duration.milliseconds(min(2000, 50 << min(failures, 6)))
+                try? await clock.sleep(until: clock.now() + wait)
+            }
+        }
+    }
+
+    private func take(_ receipt: Receipt, _ queue: SendQueue) {
+        switch receipt {
+        case .outcome(let id, let outcome): pending.complete(id, outcome)
+        case .room(let actor): queue.roomIn(actor)
+        }
+    }
+
+    /// Asks by id for what should have come: a reply mailbox is a convenience, the outcome is the truth.
+    private func recover(_ shardIndex: Int, age: Duration) async {
+        for (id, target) in pending.waiting(longerThan: age, limit: 1000) where index(of: target) == shardIndex {
+            guard let outcome = try? await ask(id, target: target), outcome.status != .pending else { continue }
+            // An unknown id may be one whose envelope is still on its way there; its deadline decides.
+            if outcome.status != .unknown { pending.complete(id, outcome) }
+        }
+    }
+
+    package func close() async {
+        isClosed.store(true, ordering: .releasing)
+        let tasks = readers.withLock { readers in
+            defer { readers = readers.map { _ in nil } }
+            return readers.compactMap { $0 }
+        }
+        for task in tasks { task.cancel() }
+        for shard in exchange.shards { await shard.close() }
+        for task in tasks { await task.value }
+    }
+}

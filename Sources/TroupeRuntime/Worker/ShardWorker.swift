@@ -1,0 +1,403 @@
+import Logging
+import Synchronization
+import TroupeCore
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A worker's side of one shard: its lease, its lane, and the activations it holds there.
+final class ShardWorker: Sendable {
+    private let id: WorkerID
+    private let shard: any Shard
+    private let system: Troupe
+    private let types: [String: RegisteredType]
+    private let configuration: WorkerConfiguration
+    private let logger: Logger
+    private var clock: any ExchangeClock { system.courier.clock }
+
+    private struct State {
+        var hosts: [String: ActivationHost] = [:]
+        /// Envelopes whose activation is still on its way: a lane may overtake the answer to a claim.
+        var early: [String: [(epoch: Epoch, queued: QueuedEnvelope)]] = [:]
+        var isClaiming = false
+        var mustClaimAgain = false
+        var isDraining = false
+        /// Changes with each registration; what was held under an older one is void.
+        var registrations = 0
+    }
+    private let state = Mutex(State())
+    private let timers = Mutex<Alarm?>(nil)
+
+    private static let claimMax = 64
+    private static let laneWait = Duration.seconds(5)
+    /// How long a claim that left actors to others waits before it takes them after all.
+    private static let greedyAfter = Duration.milliseconds(20)
+    private static let earlyMax = 10_000
+
+    init(
+        id: WorkerID, shard: any Shard, system: Troupe, types: [String: RegisteredType],
+        configuration: WorkerConfiguration
+    ) {
+        self.id = id
+        self.shard = shard
+        self.system = system
+        self.types = types
+        self.configuration = configuration
+        logger = system.logger
+        timers.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tickSoon() } }
+    }
+
+    var activationCount: Int { state.withLock { $0.hosts.count } }
+
+    // MARK: Registration and lease
+
+    func register() async throws(ExchangeError) {
+        let registration = WorkerRegistration(
+            id: id, pools: configuration.pools, types: types.values.map(\.description).sorted { $0.name < $1.name },
+            host: Self.hostName(), pid: Int(getpid()), activationsMax: configuration.activationsMax,
+            window: configuration.window, lease: configuration.lease)
+        _ = try await shard.perform(.registerWorker(registration))
+        state.withLock { $0.registrations += 1 }
+    }
+
+    private static func hostName() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "unknown" }
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Reads the lane and keeps the lease, until told to stop.
+    func run(until stop: StopSignal) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keepLease(stop) }
+            group.addTask { await self.readLane(stop) }
+            group.addTask { await self.passivateRegularly() }
+            if let only = configuration.only {
+                group.addTask { await self.claim(only: only, stop) }
+            } else {
+                claimSoon()
+            }
+        }
+    }
+
+    private func keepLease(_ stop: StopSignal) async {
+        let interval = configuration.lease / 3
+        while !Task.isCancelled {
+            do {
+                let ticked = try await shard.perform(.tick(budget: 100))
+                if case .ticked(let due?) = ticked { timers.withLock { $0 }?.set(due) }
+                guard case .heartbeat(let result) = try await shard.perform(.heartbeat(id)) else { continue }
+                try await take(result, stop)
+            } catch {
+                if Task.isCancelled || error.code == .closed { return }
+                logger.warning("the lease could not be renewed", metadata: ["worker": "\(id)", "error": "\(error)"])
+            }
+            try? await clock.sleep(until: clock.now() + interval)
+        }
+    }
+
+    private func take(_ result: HeartbeatResult, _ stop: StopSignal) async throws(ExchangeError) {
+        guard result.isKnown else {
+            logger.warning("the lease had expired; registering again", metadata: ["worker": "\(id)"])
+            voidAll()
+            if !state.withLock({ $0.isDraining }) { try await register() }
+            return
+        }
+        if result.isDraining, !state.withLock({ $0.isDraining }) { stop.fire() }
+        if result.hasReady { claimSoon() }
+        if !result.garbage.isEmpty {
+            let gone = await system.data.delete(result.garbage)
+            if !gone.isEmpty { _ = try await shard.perform(.collected(gone)) }
+        }
+    }
+
+    /// Something is due at the exchange before the next heartbeat.
+    private func tickSoon() {
+        // Unstructured: one operation.
+        Task { [weak self] in
+            if let self, case .ticked(let due?)? = try? await shard.perform(.tick(budget: 100)) {
+                timers.withLock { $0 }?.set(due)
+            }
+        }
+    }
+
+    private func voidAll() {
+        let hosts = state.withLock { state in
+            defer {
+                state.hosts = [:]
+                state.early = [:]
+            }
+            return Array(state.hosts.values)
+        }
+        for host in hosts { host.void() }
+    }
+
+    // MARK: Lane
+
+    private func readLane(_ stop: StopSignal) async {
+        var cursor = Cursor()
+        var registration = state.withLock { $0.registrations }
+        var failures = 0
+        while !Task.isCancelled {
+            let current = state.withLock { $0.registrations }
+            if current != registration {
+                registration = current
+                cursor = Cursor()
+            }
+            do {
+                let deliveries = try await shard.deliveries(id, after: cursor, max: 512, timeout: Self.laneWait)
+                cursor = deliveries.cursor
+                failures = 0
+                for delivery in deliveries.items { take(delivery, stop) }
+            } catch {
+                if Task.isCancelled || error.code == .closed { return }
+                failures += 1
+                if error.code != .noSuchWorker {
+                    logger.warning(
+                        "the lane cannot be read; trying again", metadata: ["worker": "\(id)", "error": "\(error)"])
+                }
+                try? await clock.sleep(until: clock.now() + .milliseconds(min(1000, 20 << min(failures, 6))))
+            }
+        }
+    }
+
+    private func take(_ delivery: Delivery, _ stop: StopSignal) {
+        switch delivery {
+        case .envelope(let actor, let epoch, let queued):
+            let host = state.withLock { state -> ActivationHost? in
+                if let host = state.hosts[actor.key], host.epoch >= epoch { return host.epoch == epoch ? host : nil }
+                if (state.early[actor.key]?.count ?? 0) < Self.earlyMax {
+                    state.early[actor.key, default: []].append((epoch, queued))
+                }
+                return nil
+            }
+            host?.enqueue([queued])
+        case .cancel(let actor, let epoch, let call):
+            host(actor, epoch)?.cancel(call)
+        case .stop(let actor, let epoch):
+            guard let host = host(actor, epoch) else { return }
+            host.void()
+            remove(host)
+        case .ready:
+            claimSoon()
+        case .drain:
+            stop.fire()
+        }
+    }
+
+    private func host(_ actor: ActorID, _ epoch: Epoch) -> ActivationHost? {
+        state.withLock { state in state.hosts[actor.key].flatMap { $0.epoch == epoch ? $0 : nil } }
+    }
+
+    private func remove(_ host: ActivationHost) {
+        state.withLock { state in
+            if state.hosts[host.id.key] === host { state.hosts[host.id.key] = nil }
+        }
+    }
+
+    // MARK: Claims
+
+    private func claimSoon() {
+        let starts = state.withLock { state in
+            guard !state.isDraining, configuration.only == nil else { return false }
+            if state.isClaiming {
+                state.mustClaimAgain = true
+                return false
+            }
+            state.isClaiming = true
+            return true
+        }
+        // Unstructured: one claim, or a few in a row.
+        if starts { Task { await claimAll() } }
+    }
+
+    private func claimAll() async {
+        var isGreedy = false
+        while true {
+            do {
+                let answer = try await shard.perform(.claim(id, max: Self.claimMax, only: nil, greedy: isGreedy))
+                if case .claimed(let result) = answer {
+                    for activation in result.activations { await install(activation) }
+                    if result.hasMore, result.activations.isEmpty, !isFull {
+                        isGreedy = true
+                        try? await clock.sleep(until: clock.now() + Self.greedyAfter)
+                        continue
+                    }
+                    if result.hasMore, !result.activations.isEmpty, !isFull { continue }
+                }
+            } catch {
+                if error.code != .closed {
+                    logger.warning(
+                        "ready actors cannot be claimed", metadata: ["worker": "\(id)", "error": "\(error)"])
+                }
+            }
+            isGreedy = false
+            let isOver = state.withLock { state in
+                defer { state.mustClaimAgain = false }
+                if !state.mustClaimAgain { state.isClaiming = false }
+                return !state.mustClaimAgain
+            }
+            if isOver { return }
+        }
+    }
+
+    private var isFull: Bool { activationCount >= configuration.activationsMax }
+
+    /// Hosts one actor, as soon as nobody else does.
+    private func claim(only actor: ActorID, _ stop: StopSignal) async {
+        while !Task.isCancelled, !stop.hasFired {
+            do {
+                switch try await shard.perform(.claim(id, max: 1, only: actor, greedy: true)) {
+                case .claimed(let result) where !result.activations.isEmpty:
+                    for activation in result.activations { await install(activation) }
+                    return
+                case .noSuchActor:
+                    logger.error("there is no such actor", metadata: ["actor": "\(actor)"])
+                    return stop.fire()
+                default:
+                    break
+                }
+            } catch {
+                logger.warning("the actor cannot be claimed", metadata: ["actor": "\(actor)", "error": "\(error)"])
+            }
+            try? await clock.sleep(until: clock.now() + .milliseconds(200))
+        }
+    }
+
+    private func install(_ activation: TroupeCore.Activation) async {
+        guard let type = types[activation.actor.type] else { return }
+        let host: ActivationHost
+        do {
+            host = try ActivationHost(activation, type: type, system: system, committer: self)
+        } catch {
+            let reason = (error as? Undecodable)?.reason ?? "\(error)"
+            logger.error(
+                "an actor cannot be brought to life", metadata: ["actor": "\(activation.actor)", "error": "\(reason)"])
+            await release(activation.actor, activation.epoch, .failed(reason: reason))
+            return
+        }
+        let (old, early): (ActivationHost?, [QueuedEnvelope]) = state.withLock { state in
+            let old = state.hosts.updateValue(host, forKey: activation.actor.key)
+            let early = state.early.removeValue(forKey: activation.actor.key) ?? []
+            return (old, early.filter { $0.epoch == activation.epoch }.map(\.queued))
+        }
+        old?.void()
+        host.enqueue(activation.envelopes)
+        host.enqueue(early)
+        host.start()
+    }
+
+    // MARK: Ends of activations
+
+    @discardableResult
+    private func release(_ actor: ActorID, _ epoch: Epoch, _ mode: ReleaseMode) async -> ReleaseResult {
+        for attempt in 0..<5 {
+            do {
+                guard
+                    case .released(let result) = try await shard.perform(
+                        .release(id, actor: actor, epoch: epoch, mode))
+                else { return .fenced }
+                return result
+            } catch {
+                if error.code == .closed { return .fenced }
+                try? await clock.sleep(until: clock.now() + .milliseconds(50 << attempt))
+            }
+        }
+        // The lease will expire by itself.
+        return .fenced
+    }
+
+    private func passivateRegularly() async {
+        let interval = max(min(configuration.passivateAfter / 4, .seconds(5)), .milliseconds(20))
+        while !Task.isCancelled {
+            try? await clock.sleep(until: clock.now() + interval)
+            await passivateIdle(since: clock.now() + (.zero - configuration.passivateAfter))
+        }
+    }
+
+    /// Puts to sleep the actors that have done nothing since `time`.
+    func passivateIdle(since time: Timestamp) async {
+        let idle = state.withLock { $0.hosts.values.filter { $0.isIdle(since: time) } }
+        await withTaskGroup(of: Void.self) { group in
+            for (index, host) in idle.enumerated() {
+                if index >= 32 { await group.next() }
+                group.addTask { await self.end(host, .passivate) }
+            }
+        }
+    }
+
+    private func end(_ host: ActivationHost, _ mode: ReleaseMode) async {
+        guard await host.prepareToEnd() else { return }
+        switch await release(host.id, host.epoch, mode) {
+        case .busy:
+            host.resumeFromEnding()
+        case .released, .fenced:
+            host.void()
+            remove(host)
+        }
+    }
+
+    /// Finishes what runs, within the bound; gives back what it holds; leaves.
+    func drain() async {
+        let hosts = state.withLock { state in
+            state.isDraining = true
+            return Array(state.hosts.values)
+        }
+        _ = try? await shard.perform(.drainWorker(id))
+        let deadline = clock.now() + configuration.drainMax
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await withTaskGroup(of: Void.self) { ends in
+                    for host in hosts { ends.addTask { await self.end(host, .giveBack) } }
+                }
+            }
+            group.addTask { try? await self.clock.sleep(until: deadline) }
+            await group.next()
+            // Those that did not finish lose their turn: it will run again elsewhere.
+            self.voidAll()
+            group.cancelAll()
+        }
+        _ = try? await shard.perform(.deregister(id))
+    }
+}
+
+extension ShardWorker: TurnCommitter {
+    func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd {
+        var attempt = 0
+        let fullDeadline = clock.now() + .seconds(10)
+        while true {
+            do {
+                guard case .committed(let results) = try await shard.perform(.commit(id, [turn])),
+                    let result = results.first
+                else { return .over }
+                noteTimers(turn)
+                switch result {
+                case .committed: return .committed
+                case .committedAndReleased, .fenced: return .over
+                case .full(let target) where clock.now() >= fullDeadline: return .mailboxFull(target)
+                case .full: break
+                }
+            } catch {
+                if error.code == .closed || self.host(host.id, host.epoch) !== host { return .over }
+                logger.warning(
+                    "a turn could not be committed yet", metadata: ["actor": "\(host.id)", "error": "\(error)"])
+            }
+            attempt += 1
+            try? await clock.sleep(until: clock.now() + .milliseconds(min(1000, 10 << min(attempt, 7))))
+        }
+    }
+
+    /// Makes sure that somebody looks at the exchange when a new timer is due.
+    private func noteTimers(_ turn: TurnCommit) {
+        for case .set(_, let delay, _, _, _) in turn.timers { timers.withLock { $0 }?.set(clock.now() + delay) }
+    }
+
+    func activationEnded(_ host: ActivationHost) { remove(host) }
+
+    func activationFailed(_ host: ActivationHost, reason: String) async {
+        logger.error("an activation failed", metadata: ["actor": "\(host.id)", "reason": "\(reason)"])
+        await release(host.id, host.epoch, .failed(reason: reason))
+        remove(host)
+    }
+}

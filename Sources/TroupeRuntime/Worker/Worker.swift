@@ -1,0 +1,134 @@
+import Logging
+public import ServiceLifecycle
+import Synchronization
+public import TroupeCore
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A host of activations: it leases actors that have work, runs their turns and commits them.
+///
+/// `run()` ends when the task is cancelled, on a graceful shutdown, or when the worker is told to drain: it then finishes
+/// the turns that run, gives back what it holds, and leaves.
+public final class Worker: Service {
+    public let id: WorkerID
+    private let system: Troupe
+    private let configuration: WorkerConfiguration
+    private let shards: [ShardWorker]
+    private let stop = StopSignal()
+
+    /// - Throws: ``TroupeError`` if a type cannot be hosted.
+    public init(_ system: Troupe, _ configuration: WorkerConfiguration) throws {
+        let id = WorkerID.random(prefix: "w-")
+        self.id = id
+        self.system = system
+        self.configuration = configuration
+        var types: [String: RegisteredType] = [:]
+        for type in configuration.types {
+            let registered = try RegisteredType(type)
+            guard types.updateValue(registered, forKey: registered.wireName) == nil else {
+                throw TroupeError(
+                    .misuse, "two actor types have the wire name '\(registered.wireName)'; give one another wireName")
+            }
+        }
+        if let only = configuration.only, types[only.type] == nil {
+            let known = types.keys.sorted().joined(separator: ", ")
+            throw TroupeError(.unknownType, "this worker does not host type '\(only.type)'; it hosts: \(known)")
+        }
+        let hosted = types
+        let all = system.courier.exchange.shards
+        let chosen = configuration.only.map { [system.courier.exchange.shard(of: $0)] } ?? all
+        shards = chosen.map {
+            ShardWorker(id: id, shard: $0, system: system, types: hosted, configuration: configuration)
+        }
+    }
+
+    /// Actors that are live in this process.
+    public var activationCount: Int { shards.reduce(0) { $0 + $1.activationCount } }
+
+    public func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withTaskCancellationHandler {
+                try await host()
+            } onCancel: {
+                stop.fire()
+            }
+        } onGracefulShutdown: {
+            self.stop.fire()
+        }
+    }
+
+    private func host() async throws {
+        for shard in shards { try await shard.register() }
+        system.logger.info(
+            "worker hosts actors",
+            metadata: [
+                "worker": "\(id)", "exchange": "\(system.address)",
+                "pools": "\(configuration.pools.joined(separator: ","))",
+                "durability": "\(system.durability.level): \(system.durability.detail)",
+            ])
+        let running = shards.map { shard in Task { await shard.run(until: stop) } }
+        let idle = Task { await watchIdleness() }
+        await stop.wait()
+        idle.cancel()
+        // Unstructured, so that a cancelled worker still gives back what it holds.
+        await Task { await drain() }.value
+        for task in running {
+            task.cancel()
+            await task.value
+        }
+    }
+
+    private func drain() async {
+        await withTaskGroup(of: Void.self) { group in
+            for shard in shards { group.addTask { await shard.drain() } }
+        }
+    }
+
+    /// Ends the worker when it has had nothing to do for as long as it was told.
+    private func watchIdleness() async {
+        let patience = configuration.only != nil ? configuration.idleExit ?? .seconds(1) : configuration.idleExit
+        guard let patience else { return }
+        let clock = system.courier.clock
+        var idleSince = clock.now()
+        while !Task.isCancelled {
+            if configuration.only != nil {
+                for shard in shards { await shard.passivateIdle(since: clock.now() + (.zero - patience)) }
+            }
+            if activationCount > 0 { idleSince = clock.now() }
+            if clock.now() >= idleSince + patience { return stop.fire() }
+            try? await clock.sleep(until: clock.now() + min(patience / 4, .milliseconds(250)))
+        }
+    }
+}
+
+/// Fires once; any number may wait.
+final class StopSignal: Sendable {
+    private struct State {
+        var hasFired = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    var hasFired: Bool { state.withLock { $0.hasFired } }
+
+    func fire() {
+        let waiting = state.withLock { state in
+            state.hasFired = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let hasFired = state.withLock { state in
+                if !state.hasFired { state.waiting.append(continuation) }
+                return state.hasFired
+            }
+            if hasFired { continuation.resume() }
+        }
+    }
+}
