@@ -1,22 +1,9 @@
 internal import Glibc
-internal import Synchronization
 
 /// A real `redis-server` for a test: in a fresh temporary directory, on a Unix socket there and on a free port of
-/// 127.0.0.1. It dies with the process that started it, however that ends: a small shell between the two waits for the
-/// end of a pipe which only that process holds open.
+/// 127.0.0.1.
 public final class RedisServer: Sendable {
-    public struct Failure: Error, CustomStringConvertible {
-        public let description: String
-
-        package init(description: String) { self.description = description }
-    }
-
-    private struct Running {
-        let shell: pid_t
-        let server: pid_t
-        /// Our end of the pipe that the shell reads.
-        let leash: Int32
-    }
+    public typealias Failure = ChildProcess.Failure
 
     /// The server's directory; `start()` after a stop uses it again.
     public let directory: String
@@ -26,8 +13,7 @@ public final class RedisServer: Sendable {
     public var url: String { "redis://127.0.0.1:\(port)" }
     public var unixURL: String { "redis+unix://\(socketPath)" }
 
-    private let arguments: [String]
-    private let running = Mutex<Running?>(nil)
+    private let process: ChildProcess
 
     /// Starts a server with further command-line arguments (`"--appendonly", "yes"`) and waits until it answers.
     /// With `clearPort` false the port is left to the arguments, as in `"--tls-port", "\(port)"`.
@@ -52,11 +38,12 @@ public final class RedisServer: Sendable {
     private init(_ arguments: [String], port: Int, clearPort: Bool, directory: String?) throws {
         self.directory = try directory ?? Self.makeDirectory()
         self.port = port
-        self.arguments =
+        process = ChildProcess(
             [
-                "--dir", self.directory, "--unixsocket", "\(self.directory)/redis.sock", "--bind", "127.0.0.1",
+                "redis-server", "--dir", self.directory, "--unixsocket", "\(self.directory)/redis.sock", "--bind",
+                "127.0.0.1",
                 "--port", clearPort ? "\(port)" : "0", "--save", "", "--logfile", "\(self.directory)/redis.log",
-            ] + arguments
+            ] + arguments)
     }
 
     deinit {
@@ -65,7 +52,7 @@ public final class RedisServer: Sendable {
     }
 
     /// The server's process, for SIGSTOP and the like.
-    public var pid: Int32? { running.withLock { $0?.server } }
+    public var pid: Int32? { process.pid }
 
     /// A TCP port that was free a moment ago.
     public static func freePort() throws -> Int {
@@ -86,10 +73,12 @@ public final class RedisServer: Sendable {
 
     /// Starts the server again on the same directory and port, after `kill()` or `terminate()`.
     public func start() async throws {
-        try launch()
+        precondition(pid == nil, "this server runs already")
+        unlink(socketPath)
+        try process.start()
         for _ in 0..<2_000 {
             if answers() { return }
-            guard let pid, Glibc.kill(pid, 0) == 0, !isDefunct(pid) else { break }
+            guard process.isRunning else { break }
             try await Task.sleep(for: .milliseconds(5))
         }
         kill()
@@ -97,99 +86,10 @@ public final class RedisServer: Sendable {
     }
 
     /// Ends the server with SIGKILL and waits until it is gone.
-    public func kill() { stop(order: "") }
+    public func kill() { process.kill() }
 
     /// Asks the server to save and end (SIGTERM) and waits until it has.
-    public func terminate() { stop(order: "TERM\n") }
-
-    private func stop(order: String) {
-        let taken: Running? = running.withLock { state in
-            defer { state = nil }
-            return state
-        }
-        guard let stopped = taken else { return }
-        _ = order.withCString { write(stopped.leash, $0, strlen($0)) }
-        close(stopped.leash)
-        var status: Int32 = 0
-        while waitpid(stopped.shell, &status, 0) < 0, errno == EINTR {}
-    }
-
-    // MARK: Processes
-
-    /// Tells its server's number, then waits for an order: the name of a signal, or the end of the pipe.
-    private static let script = """
-        "$@" </dev/null >/dev/null 2>&1 &
-        server=$!
-        echo $server
-        exec >/dev/null
-        order=
-        read -r order
-        kill -"${order:-KILL}" $server 2>/dev/null
-        wait $server
-        """
-
-    private func launch() throws {
-        precondition(pid == nil, "this server runs already")
-        unlink(socketPath)
-        var leash: [Int32] = [0, 0]
-        var report: [Int32] = [0, 0]
-        // Socket pairs, since they can be made close-on-exec at once: a leash that leaks into another child never ends.
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard socketpair(AF_UNIX, type, 0, &leash) == 0, socketpair(AF_UNIX, type, 0, &report) == 0 else {
-            throw Failure(description: "no file descriptors left: error \(errno)")
-        }
-        let result = spawn(input: leash[0], output: report[1])
-        close(leash[0])
-        close(report[1])
-        defer { close(report[0]) }
-        guard case .success(let shell) = result else {
-            close(leash[1])
-            throw Failure(description: "/bin/sh could not be started")
-        }
-        var line = [UInt8](repeating: 0, count: 32)
-        let count = read(report[0], &line, line.count)
-        let text = String(decoding: line.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }, as: UTF8.self)
-        guard count > 0, let server = pid_t(text) else {
-            close(leash[1])
-            throw Failure(description: "the shell did not report the server's process")
-        }
-        let started = Running(shell: shell, server: server, leash: leash[1])
-        running.withLock { $0 = started }
-    }
-
-    /// Starts the shell in a process group of its own, with no signal blocked or ignored.
-    private func spawn(input: Int32, output: Int32) -> Result<pid_t, Failure> {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        var all = sigset_t()
-        sigemptyset(&none)
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        let words = ["/bin/sh", "-c", Self.script, "sh", "redis-server"] + arguments
-        let strings: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        defer { for string in strings { free(string) } }
-        var pid: pid_t = 0
-        let result = posix_spawn(&pid, "/bin/sh", &actions, &attributes, strings, environ)
-        return result == 0 ? .success(pid) : .failure(Failure(description: "error \(result)"))
-    }
-
-    /// Whether the process has ended and only waits to be collected by its shell.
-    private func isDefunct(_ pid: pid_t) -> Bool {
-        let status = readFile("/proc/\(pid)/stat", tailBytes: 512)
-        guard let end = status.lastIndex(of: ")") else { return true }
-        return status[status.index(after: end)...].drop { $0 == " " }.first == "Z"
-    }
+    public func terminate() { process.terminate() }
 
     // MARK: Readiness
 
