@@ -18,6 +18,7 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let collections: [Target.Dependency] = ["DequeModule", "HeapModule", "OrderedCollections"].map {
     .product(name: $0, package: "swift-collections")
 }
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -33,6 +34,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
@@ -67,7 +69,7 @@ let package = Package(
         .target(
             name: "TroupeBroker",
             dependencies: [
-                "CBOR", "CNNG", "TroupeCore", "TroupeStore", logging, serviceLifecycle,
+                "CBOR", "CNNG", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strictMemory),

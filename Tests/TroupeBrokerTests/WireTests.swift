@@ -3,50 +3,6 @@ import Testing
 
 @testable import TroupeBroker
 
-@Suite struct SHA256Tests {
-    private func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-    }
-
-    /// FIPS 180-4 examples, and lengths around a block against `sha256sum`'s own answers.
-    @Test(arguments: [
-        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        (
-            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-        ),
-    ]) func digests(_ text: String, _ expected: String) {
-        #expect(hex(SHA256.digest(Array(text.utf8))) == expected)
-    }
-
-    /// RFC 4231, cases 1, 2 and 6 (a key longer than a block).
-    @Test func authenticates() {
-        #expect(
-            hex(SHA256.authenticate(Array("Hi There".utf8), key: [UInt8](repeating: 0x0b, count: 20)))
-                == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
-        #expect(
-            hex(SHA256.authenticate(Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8)))
-                == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
-        let text = "Test Using Larger Than Block-Size Key - Hash Key First"
-        #expect(
-            hex(SHA256.authenticate(Array(text.utf8), key: [UInt8](repeating: 0xaa, count: 131)))
-                == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
-    }
-
-    @Test func agreesWithPythonOnEveryLengthAroundABlock() throws {
-        let python = try Python(
-            """
-            import hashlib
-            print("ready", flush=True)
-            for n in range(200): print(hashlib.sha256(bytes(range(n))).hexdigest(), flush=True)
-            """)
-        for length in 0..<200 {
-            #expect(try python.line() == hex(SHA256.digest((0..<length).map { UInt8($0) })))
-        }
-    }
-}
-
 @Suite struct PeerGateTests {
     private let token: BrokerToken
     private let nonce = [UInt8](repeating: 5, count: 32)

@@ -1,3 +1,4 @@
+import Crypto
 import Glibc
 
 /// The files of an `embedded:` exchange.
@@ -42,7 +43,7 @@ package struct EmbeddedPlace: Sendable, Hashable {
     }
 
     private var digest: String {
-        let bytes = SHA256.digest(Array(FileSystem.canonical(directory).utf8)).prefix(10)
+        let bytes = SHA256.hash(data: Array(FileSystem.canonical(directory).utf8)).prefix(10)
         return bytes.reduce(into: "") { $0 += String($1 >> 4, radix: 16) + String($1 & 15, radix: 16) }
     }
 }
