@@ -23,7 +23,7 @@ public final class Troupe: DistributedActorSystem {
     let data: DataPlane
 
     package init(
-        exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock = SystemClock()
+        exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock
     ) {
         self.configuration = configuration
         logger = configuration.logger
@@ -91,6 +91,12 @@ extension Troupe {
                 "\(exchange.address) offers '\(offered.level.rawValue)' (\(offered.detail)), and this program asks for "
                     + "'\(configuration.durabilityMin.rawValue)'; configure the exchange so, or ask for less")
         }
-        return Troupe(exchange: exchange, configuration: configuration)
+        do {
+            let time = try await ExchangeTime(of: exchange.shards[0])
+            return Troupe(exchange: exchange, configuration: configuration, clock: time)
+        } catch {
+            for shard in exchange.shards { await shard.close() }
+            throw TroupeError(error)
+        }
     }
 }

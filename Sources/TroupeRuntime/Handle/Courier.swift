@@ -14,6 +14,7 @@ package final class Courier: Sendable {
     /// Readers of reply mailboxes by shard; one starts with the first call to that shard.
     private let readers: Mutex<[Task<Void, Never>?]>
     private let isClosed = Atomic<Bool>(false)
+    private let timekeeper: Task<Void, Never>?
 
     /// How long one wait at the exchange lasts, and after which an outcome that has not come is asked for by id.
     private static let receiptWait = Duration.seconds(10)
@@ -27,6 +28,8 @@ package final class Courier: Sendable {
         queues = exchange.shards.map { SendQueue(shard: $0, client: client, clock: clock) }
         pending = PendingCalls(clock: clock)
         readers = Mutex(Array(repeating: nil, count: exchange.shards.count))
+        // Unstructured: it lives as long as the courier, which cancels it in close().
+        timekeeper = (clock as? ExchangeTime).map { time in Task { await time.keep() } }
     }
 
     func nextCallID() -> CallID {
@@ -220,8 +223,11 @@ package final class Courier: Sendable {
         }
     }
 
+    deinit { timekeeper?.cancel() }
+
     package func close() async {
         isClosed.store(true, ordering: .releasing)
+        timekeeper?.cancel()
         let tasks = readers.withLock { readers in
             defer { readers = readers.map { _ in nil } }
             return readers.compactMap { $0 }

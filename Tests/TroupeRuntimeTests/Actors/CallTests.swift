@@ -6,11 +6,11 @@ import TroupeRuntime
 /// A worker in this process over an in-memory exchange, for as long as the body runs.
 func withWorker(
     _ types: [any StatefulActor.Type] = [Counter.self],
-    configure: (inout WorkerConfiguration) -> Void = { _ in },
+    clock: any ExchangeClock = SystemClock(), configure: (inout WorkerConfiguration) -> Void = { _ in },
     _ body: (Troupe) async throws -> Void
 ) async throws {
-    let exchange = Exchange(shards: [MemoryShard()], address: "memory:")
-    let troupe = Troupe(exchange: exchange)
+    let exchange = Exchange(shards: [MemoryShard(clock: clock)], address: "memory:")
+    let troupe = try await Troupe.joining(exchange, configuration: .init())
     var configuration = WorkerConfiguration(types: types)
     configure(&configuration)
     let worker = try Worker(troupe, configuration)

@@ -1,0 +1,51 @@
+import Synchronization
+import TroupeCore
+
+/// The exchange's time as this process knows it: read from the exchange, and carried on between readings by a clock that
+/// does not step. Deadlines and timers are therefore right also on a machine whose own clock is wrong, or is being set.
+///
+/// A reading counts as taken in the middle of its round trip (Cristian, *Probabilistic clock synchronization*, 1989), so it
+/// is off by half a round trip at the most.
+final class ExchangeTime: ExchangeClock {
+    private struct Anchor {
+        var time: Timestamp
+        var instant: ContinuousClock.Instant
+    }
+
+    private let anchor: Mutex<Anchor>
+    private let shard: any Shard
+
+    /// Readings are taken that far apart; a clock of quartz drifts by less than 10 ms in that time.
+    static let interval = Duration.seconds(30)
+
+    /// Reads the time of a shard.
+    init(of shard: any Shard) async throws(ExchangeError) {
+        self.shard = shard
+        anchor = Mutex(try await Self.reading(of: shard))
+    }
+
+    func now() -> Timestamp {
+        let anchor = anchor.withLock { $0 }
+        return anchor.time + (ContinuousClock.now - anchor.instant)
+    }
+
+    func sleep(until time: Timestamp) async throws {
+        let wait = time - now()
+        if wait > .zero { try await Task.sleep(for: wait) }
+    }
+
+    /// Takes readings until the task is cancelled. One that fails leaves the time as it goes.
+    func keep() async {
+        while (try? await Task.sleep(for: Self.interval)) != nil {
+            guard let reading = try? await Self.reading(of: shard) else { continue }
+            anchor.withLock { $0 = reading }
+        }
+    }
+
+    private static func reading(of shard: any Shard) async throws(ExchangeError) -> Anchor {
+        let before = ContinuousClock.now
+        let answer = try await shard.perform(.shardStat)
+        guard case .shardStat(let stat) = answer else { throw answer.unexpected("shardStat") }
+        return Anchor(time: stat.now, instant: before + (ContinuousClock.now - before) / 2)
+    }
+}
