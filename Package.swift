@@ -112,6 +112,6 @@ let package = Package(
             name: "TroupeCLITests",
             dependencies: ["CBOR", "TroupeCLI", "TroupeCore", "TroupeStore", "TroupeTesting", argumentParser],
             swiftSettings: strict),
-        .testTarget(name: "TroupeFaultTests", dependencies: ["TroupeTesting"], swiftSettings: strict),
+        .testTarget(name: "TroupeFaultTests", dependencies: ["Troupe", "TroupeTesting"], swiftSettings: strict),
     ]
 )

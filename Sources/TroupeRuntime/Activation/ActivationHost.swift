@@ -93,13 +93,14 @@ final class ActivationHost: Sendable {
 
     /// A caller gave up: its turn is cancelled if it runs, and does not start if it has not.
     func cancel(_ call: CallID) {
-        let (task, wasQueued): (Task<Void, Never>?, QueuedEnvelope?) = state.withLock { state in
+        let wasQueued: QueuedEnvelope? = state.withLock { state in
             if let index = state.inbox.firstIndex(where: { $0.envelope.id == call }) {
-                return (nil, state.inbox.remove(at: index))
+                return state.inbox.remove(at: index)
             }
-            return (state.running[call] ?? nil, nil)
+            // Under the lock, so that it cannot reach the task when the turn is over and its commit has begun.
+            state.running[call]?.cancel()
+            return nil
         }
-        task?.cancel()
         if let queued = wasQueued {
             record(TurnEnd(sequence: queued.sequence, id: call, disposition: .cancelled, state: nil))
             pumpCommits()
@@ -115,6 +116,7 @@ final class ActivationHost: Sendable {
                 interleave(queued)
             } else {
                 let end = await run(queued)
+                state.withLock { $0.running = [:] }
                 record(end)
                 let isLast = end.isToBeRetried(queued.envelope.kind)
                 if isLast { state.withLock { $0.inbox.removeAll() } }

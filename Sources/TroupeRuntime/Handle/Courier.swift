@@ -19,6 +19,7 @@ package final class Courier: Sendable {
     /// How long one wait at the exchange lasts, and after which an outcome that has not come is asked for by id.
     private static let receiptWait = Duration.seconds(10)
     private static let lostReplyAge = Duration.seconds(5)
+    private static let cancelWait = Duration.seconds(1)
 
     package init(exchange: Exchange, client: ClientID, clock: any ExchangeClock, logger: Logger) {
         self.exchange = exchange
@@ -47,6 +48,9 @@ package final class Courier: Sendable {
             result = try await queue.send(envelope, whenFull: whenFull)
         } catch let error as ExchangeError {
             throw TroupeError(error, call: envelope.id)
+        } catch let error as SendQueue.GivenUp {
+            try Task.checkCancellation()
+            throw unanswered(envelope, error)
         }
         switch result {
         case .accepted(_, let isHosted):
@@ -83,6 +87,18 @@ package final class Courier: Sendable {
         }
     }
 
+    private func unanswered(_ envelope: Envelope, _ error: SendQueue.GivenUp) -> TroupeError {
+        let consequence =
+            error.mayBeStored
+            ? "whether it was stored can be asked by its id when the exchange is back"
+            : "it was not stored"
+        return TroupeError(
+            .deadlineExceeded,
+            "\(exchange.address) did not answer within the deadline of \(envelope.id) to \(envelope.target); "
+                + consequence,
+            call: envelope.id)
+    }
+
     private let warned = Mutex<Set<String>>([])
 
     private func warnUnhosted(_ actor: ActorID) {
@@ -96,10 +112,10 @@ package final class Courier: Sendable {
     /// Stores a request and waits for its outcome.
     func call(_ envelope: Envelope, whenFull: WhenFull) async throws -> Outcome {
         startReader(index(of: envelope.target))
-        let expectation = pending.expect(envelope.id, of: envelope.target, until: envelope.deadline)
+        let expectation = expectation(envelope)
         defer { pending.forget(expectation) }
         do {
-            let stored = try await storeOrAbandon(envelope, whenFull: whenFull)
+            let stored = try await storeUnlessCancelled(envelope, whenFull: whenFull)
             if case .known(let outcome) = stored, outcome.isFinal { return outcome }
             return try await expectation.outcome()
         } catch is CancellationError {
@@ -110,13 +126,29 @@ package final class Courier: Sendable {
         }
     }
 
-    /// Stores; a wait for room ends with the envelope's deadline or the task's cancellation.
+    /// Stores; the wait for it ends with the envelope's deadline, or when the task is cancelled.
     func storeOrAbandon(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
+        guard envelope.deadline != nil else { return try await storeUnlessCancelled(envelope, whenFull: whenFull) }
+        let expectation = expectation(envelope)
+        defer { pending.forget(expectation) }
+        return try await storeUnlessCancelled(envelope, whenFull: whenFull)
+    }
+
+    /// An interest in the outcome; at the deadline its envelope is not waited for any more either.
+    private func expectation(_ envelope: Envelope) -> PendingCalls.Expectation {
+        let queue = queues[index(of: envelope.target)]
+        let (id, target) = (envelope.id, envelope.target)
+        return pending.expect(id, of: target, until: envelope.deadline) {
+            queue.abandon(id, target: target, isCancelled: false)
+        }
+    }
+
+    private func storeUnlessCancelled(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         let queue = queues[index(of: envelope.target)]
         return try await withTaskCancellationHandler {
             try await store(envelope, whenFull: whenFull)
         } onCancel: {
-            queue.abandon(envelope.id, target: envelope.target)
+            queue.abandon(envelope.id, target: envelope.target, isCancelled: true)
         }
     }
 
@@ -145,11 +177,22 @@ package final class Courier: Sendable {
         return outcome
     }
 
-    /// Asks the exchange to cancel; best effort, also when this task is cancelled.
+    /// Asks the exchange to cancel; best effort, also when this task is cancelled. An exchange that does not answer is not
+    /// waited for.
     private func cancel(_ envelope: Envelope) async {
         let shard = exchange.shard(of: envelope.target)
-        // Unstructured: the caller's own task is cancelled, and this must still go out.
-        await Task { _ = try? await shard.perform(.cancel(envelope.id)) }.value
+        let isOver = Signal()
+        let clock = clock
+        // Unstructured: the caller's own task is cancelled, and this must still go out. Both end by themselves.
+        Task {
+            _ = try? await shard.perform(.cancel(envelope.id))
+            isOver.fire()
+        }
+        Task {
+            try? await clock.sleep(until: clock.now() + Self.cancelWait)
+            isOver.fire()
+        }
+        await isOver.wait()
     }
 
     private func deadlineError(_ envelope: Envelope) async -> TroupeError {

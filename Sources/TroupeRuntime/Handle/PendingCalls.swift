@@ -30,8 +30,11 @@ final class PendingCalls: Sendable {
         alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.expire() } }
     }
 
-    func expect(_ id: CallID, of target: ActorID, until deadline: Timestamp?) -> Expectation {
-        let expectation = Expectation(id: id, target: target, deadline: deadline, since: clock.now())
+    /// - Parameter onLate: called when the deadline passes before the outcome comes.
+    func expect(
+        _ id: CallID, of target: ActorID, until deadline: Timestamp?, onLate: @escaping @Sendable () -> Void = {}
+    ) -> Expectation {
+        let expectation = Expectation(id: id, target: target, deadline: deadline, since: clock.now(), onLate: onLate)
         let earliest: Timestamp? = state.withLock { state in
             state.expectations[id, default: []].append(expectation)
             if let deadline { state.expiries.insert(Expiry(at: deadline.milliseconds, id: id)) }
@@ -75,7 +78,10 @@ final class PendingCalls: Sendable {
             }
             return (late, state.expiries.min.map { Timestamp(milliseconds: $0.at) })
         }
-        for expectation in late { expectation.complete(.failure(DeadlinePassed())) }
+        for expectation in late {
+            expectation.complete(.failure(DeadlinePassed()))
+            expectation.onLate()
+        }
         if let next { alarm.withLock { $0 }?.set(next) }
     }
 
@@ -85,6 +91,7 @@ final class PendingCalls: Sendable {
         let target: ActorID
         let deadline: Timestamp?
         let since: Timestamp
+        fileprivate let onLate: @Sendable () -> Void
 
         private struct Progress {
             var waiter: CheckedContinuation<Outcome, any Error>?
@@ -92,11 +99,14 @@ final class PendingCalls: Sendable {
         }
         private let progress = Mutex(Progress())
 
-        fileprivate init(id: CallID, target: ActorID, deadline: Timestamp?, since: Timestamp) {
+        fileprivate init(
+            id: CallID, target: ActorID, deadline: Timestamp?, since: Timestamp, onLate: @escaping @Sendable () -> Void
+        ) {
             self.id = id
             self.target = target
             self.deadline = deadline
             self.since = since
+            self.onLate = onLate
         }
 
         /// Waits for the outcome; throws ``DeadlinePassed``, or `CancellationError` when the task is cancelled.

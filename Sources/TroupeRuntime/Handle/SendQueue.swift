@@ -7,16 +7,44 @@ import TroupeCore
 /// One batch is under way at a time. A mailbox that is full parks what is sent to it until the exchange says that there is
 /// room, so that nothing overtakes what was refused first; envelopes to other mailboxes pass by.
 final class SendQueue: Sendable {
-    private struct Item {
-        var envelope: Envelope
-        var whenFull: WhenFull
-        var continuation: CheckedContinuation<SendResult, any Error>
+    /// A sender gave up before the exchange had answered.
+    struct GivenUp: Error {
+        /// Whether the envelope was on its way: then the exchange alone knows what became of it.
+        var mayBeStored: Bool
+    }
 
-        func isLate(_ now: Timestamp) -> Bool { envelope.deadline.map { $0 <= now } ?? false }
+    /// An envelope whose sender waits; it is answered once.
+    private final class Item: Sendable {
+        let envelope: Envelope
+        let whenFull: WhenFull
+        private struct State {
+            var continuation: CheckedContinuation<SendResult, any Error>?
+            var isToBeCancelled = false
+        }
+        private let state: Mutex<State>
+
+        init(_ envelope: Envelope, _ whenFull: WhenFull, _ continuation: CheckedContinuation<SendResult, any Error>) {
+            self.envelope = envelope
+            self.whenFull = whenFull
+            state = Mutex(State(continuation: continuation))
+        }
+
+        func answer(_ result: Result<SendResult, any Error>) {
+            let continuation = state.withLock { state in
+                defer { state.continuation = nil }
+                return state.continuation
+            }
+            continuation?.resume(with: result)
+        }
+
+        /// Whether its sender was cancelled while it was on its way.
+        var isToBeCancelled: Bool { state.withLock { $0.isToBeCancelled } }
+        func cancelWhenStored() { state.withLock { $0.isToBeCancelled = true } }
     }
 
     private struct State {
         var queue: Deque<Item> = []
+        var underWay: [Item] = []
         var parked: [String: Deque<Item>] = [:]
         /// Full mailboxes that may have room again.
         var resumable: Set<String> = []
@@ -44,7 +72,7 @@ final class SendQueue: Sendable {
     /// Stores an envelope; returns when the exchange has answered.
     func send(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         try await withCheckedThrowingContinuation { continuation in
-            let item = Item(envelope: envelope, whenFull: whenFull, continuation: continuation)
+            let item = Item(envelope, whenFull, continuation)
             let refused: Bool = state.withLock { state in
                 let key = envelope.target.key
                 guard state.parked[key] != nil else {
@@ -55,7 +83,12 @@ final class SendQueue: Sendable {
                 state.parked[key]?.append(item)
                 return false
             }
-            if refused { continuation.resume(returning: .full) } else { pump() }
+            if refused { item.answer(.success(.full)) } else { pump() }
+            // Whoever gave up before this moment did not find the envelope here.
+            let isLate = envelope.deadline.map { $0 <= clock.now() } ?? false
+            if isLate || Task.isCancelled {
+                abandon(envelope.id, target: envelope.target, isCancelled: Task.isCancelled)
+            }
         }
     }
 
@@ -69,32 +102,28 @@ final class SendQueue: Sendable {
         if isParked { pump() }
     }
 
-    /// Ends the wait of a parked envelope (its caller gave up); one that is under way goes on.
-    func abandon(_ id: CallID, target: ActorID) {
-        let item: Item? = state.withLock { state in
-            guard let index = state.parked[target.key]?.firstIndex(where: { $0.envelope.id == id }) else { return nil }
-            let item = state.parked[target.key]?.remove(at: index)
-            if state.parked[target.key]?.isEmpty == true { state.parked[target.key] = nil }
-            return item
+    /// Ends a sender's wait: its deadline has passed, or its task was cancelled. What is on its way goes on, and is cancelled
+    /// at the exchange if `isCancelled`.
+    func abandon(_ id: CallID, target: ActorID, isCancelled: Bool) {
+        let (item, result): (Item?, Result<SendResult, any Error>) = state.withLock { state in
+            if let index = state.parked[target.key]?.firstIndex(where: { $0.envelope.id == id }) {
+                let item = state.parked[target.key]?.remove(at: index)
+                if state.parked[target.key]?.isEmpty == true { state.parked[target.key] = nil }
+                return (item, .success(.full))
+            }
+            if let index = state.queue.firstIndex(where: { $0.envelope.id == id }) {
+                return (state.queue.remove(at: index), .failure(GivenUp(mayBeStored: false)))
+            }
+            let item = state.underWay.first { $0.envelope.id == id }
+            if isCancelled { item?.cancelWhenStored() }
+            return (item, .failure(GivenUp(mayBeStored: true)))
         }
-        item?.continuation.resume(returning: .full)
+        item?.answer(result)
     }
 
-    /// Ends the parked waits whose deadline is over, and asks for room on behalf of the others.
+    /// Asks for room on behalf of the parked ones.
     private func retryParked() {
-        let now = clock.now()
-        let late: [Item] = state.withLock { state in
-            var late: [Item] = []
-            for key in state.parked.keys {
-                let items = state.parked[key] ?? []
-                late += items.filter { $0.isLate(now) }
-                let rest = items.filter { !$0.isLate(now) }
-                state.parked[key] = rest.isEmpty ? nil : rest
-            }
-            state.resumable = Set(state.parked.keys)
-            return late
-        }
-        for item in late { item.continuation.resume(returning: .full) }
+        state.withLock { $0.resumable = Set($0.parked.keys) }
         pump()
     }
 
@@ -117,7 +146,8 @@ final class SendQueue: Sendable {
                 // The rest stays parked behind the first until that one is in.
                 let count = min(items.count, Self.batchCountMax)
                 if items.count > count { state.parked[key] = Deque(items.dropFirst(count)) }
-                return Batch(items: Array(items.prefix(count)), isResuming: true)
+                state.underWay = Array(items.prefix(count))
+                return Batch(items: state.underWay, isResuming: true)
             }
             var items: [Item] = []
             var size = 0
@@ -130,6 +160,7 @@ final class SendQueue: Sendable {
             }
             guard !items.isEmpty else { return nil }
             state.isBusy = true
+            state.underWay = items
             return Batch(items: items, isResuming: false)
         }
     }
@@ -145,24 +176,32 @@ final class SendQueue: Sendable {
                 }
                 settle(current, results)
             } catch {
-                state.withLock { $0.isBusy = false }
-                for item in current.items { item.continuation.resume(throwing: error) }
+                state.withLock { state in
+                    state.isBusy = false
+                    state.underWay = []
+                }
+                for item in current.items { item.answer(.failure(error)) }
             }
             batch = nextBatch()
         }
     }
 
     private func settle(_ batch: Batch, _ results: [SendResult]) {
+        for item in batch.items where item.isToBeCancelled {
+            // Unstructured: one operation, for a sender that is gone.
+            Task { [shard] in _ = try? await shard.perform(.cancel(item.envelope.id)) }
+        }
         var refused: [String: [Item]] = [:]
         for (item, result) in zip(batch.items, results) {
             if result == .full, item.whenFull == .wait {
                 refused[item.envelope.target.key, default: []].append(item)
             } else {
-                item.continuation.resume(returning: result)
+                item.answer(.success(result))
             }
         }
         state.withLock { state in
             state.isBusy = false
+            state.underWay = []
             for (key, items) in refused {
                 var line = Deque(items)
                 line.append(contentsOf: state.parked[key] ?? [])

@@ -68,7 +68,7 @@ final class ShardWorker: Sendable {
     }
 
     /// Reads the lane and keeps the lease, until told to stop.
-    func run(until stop: StopSignal) async {
+    func run(until stop: Signal) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepLease(stop) }
             group.addTask { await self.readLane(stop) }
@@ -81,7 +81,7 @@ final class ShardWorker: Sendable {
         }
     }
 
-    private func keepLease(_ stop: StopSignal) async {
+    private func keepLease(_ stop: Signal) async {
         let interval = configuration.lease / 3
         while !Task.isCancelled {
             do {
@@ -97,7 +97,7 @@ final class ShardWorker: Sendable {
         }
     }
 
-    private func take(_ result: HeartbeatResult, _ stop: StopSignal) async throws(ExchangeError) {
+    private func take(_ result: HeartbeatResult, _ stop: Signal) async throws(ExchangeError) {
         guard result.isKnown else {
             logger.warning("the lease had expired; registering again", metadata: ["worker": "\(id)"])
             voidAll()
@@ -135,7 +135,7 @@ final class ShardWorker: Sendable {
 
     // MARK: Lane
 
-    private func readLane(_ stop: StopSignal) async {
+    private func readLane(_ stop: Signal) async {
         var cursor = Cursor()
         var registration = state.withLock { $0.registrations }
         var failures = 0
@@ -162,7 +162,7 @@ final class ShardWorker: Sendable {
         }
     }
 
-    private func take(_ delivery: Delivery, _ stop: StopSignal) {
+    private func take(_ delivery: Delivery, _ stop: Signal) {
         switch delivery {
         case .envelope(let actor, let epoch, let queued):
             let host = state.withLock { state -> ActivationHost? in
@@ -245,7 +245,7 @@ final class ShardWorker: Sendable {
     private var isFull: Bool { activationCount >= configuration.activationsMax }
 
     /// Hosts one actor, as soon as nobody else does.
-    private func claim(only actor: ActorID, _ stop: StopSignal) async {
+    private func claim(only actor: ActorID, _ stop: Signal) async {
         while !Task.isCancelled, !stop.hasFired {
             do {
                 switch try await shard.perform(.claim(id, max: 1, only: actor, greedy: true)) {

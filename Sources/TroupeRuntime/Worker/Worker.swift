@@ -1,6 +1,5 @@
 import Logging
 public import ServiceLifecycle
-import Synchronization
 public import TroupeCore
 
 #if canImport(Glibc)
@@ -16,7 +15,7 @@ public final class Worker: Service {
     private let system: Troupe
     private let configuration: WorkerConfiguration
     private let shards: [ShardWorker]
-    private let stop = StopSignal()
+    private let stop = Signal()
 
     /// - Throws: ``TroupeError`` if a type cannot be hosted.
     public init(_ system: Troupe, _ configuration: WorkerConfiguration) throws {
@@ -99,36 +98,6 @@ public final class Worker: Service {
             if activationCount > 0 { idleSince = clock.now() }
             if clock.now() >= idleSince + patience { return stop.fire() }
             try? await clock.sleep(until: clock.now() + min(patience / 4, .milliseconds(250)))
-        }
-    }
-}
-
-/// Fires once; any number may wait.
-final class StopSignal: Sendable {
-    private struct State {
-        var hasFired = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-    private let state = Mutex(State())
-
-    var hasFired: Bool { state.withLock { $0.hasFired } }
-
-    func fire() {
-        let waiting = state.withLock { state in
-            state.hasFired = true
-            defer { state.waiting = [] }
-            return state.waiting
-        }
-        for continuation in waiting { continuation.resume() }
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let hasFired = state.withLock { state in
-                if !state.hasFired { state.waiting.append(continuation) }
-                return state.hasFired
-            }
-            if hasFired { continuation.resume() }
         }
     }
 }

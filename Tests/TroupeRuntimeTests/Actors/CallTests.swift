@@ -6,10 +6,10 @@ import TroupeRuntime
 /// A worker in this process over an in-memory exchange, for as long as the body runs.
 func withWorker(
     _ types: [any StatefulActor.Type] = [Counter.self],
-    clock: any ExchangeClock = SystemClock(), configure: (inout WorkerConfiguration) -> Void = { _ in },
+    on shard: any Shard = MemoryShard(), configure: (inout WorkerConfiguration) -> Void = { _ in },
     _ body: (Troupe) async throws -> Void
 ) async throws {
-    let exchange = Exchange(shards: [MemoryShard(clock: clock)], address: "memory:")
+    let exchange = Exchange(shards: [shard], address: "memory:")
     let troupe = try await Troupe.joining(exchange, configuration: .init())
     var configuration = WorkerConfiguration(types: types)
     configure(&configuration)

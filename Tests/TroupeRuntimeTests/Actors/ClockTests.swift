@@ -14,7 +14,7 @@ private struct WrongClock: ExchangeClock {
 @Suite(.timeLimit(.minutes(1)))
 struct ClockTests {
     @Test(arguments: [-3600, 3600]) func deadlinesHoldBetweenMachinesWhoseClocksDiffer(seconds: Int) async throws {
-        try await withWorker(clock: WrongClock(error: .seconds(seconds))) { troupe in
+        try await withWorker(on: MemoryShard(clock: WrongClock(error: .seconds(seconds)))) { troupe in
             let hits = try await troupe.spawn(Counter.self, named: "hits")
             #expect(try await hits.add(2) == 2)
             let id = try await Troupe.withDeadline(.after(.seconds(60))) {
