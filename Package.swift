@@ -112,6 +112,15 @@ let package = Package(
             name: "TroupeCLITests",
             dependencies: ["CBOR", "TroupeCLI", "TroupeCore", "TroupeStore", "TroupeTesting", argumentParser],
             swiftSettings: strict),
-        .testTarget(name: "TroupeFaultTests", dependencies: ["Troupe", "TroupeTesting"], swiftSettings: strict),
+        .executableTarget(
+            name: "FaultNode",
+            dependencies: [
+                "Troupe", "TroupeRuntime", argumentParser,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/FaultNode", swiftSettings: strict),
+        .testTarget(
+            name: "TroupeFaultTests", dependencies: ["FaultNode", "Troupe", "TroupeTesting"], swiftSettings: strict),
     ]
 )

@@ -3,6 +3,8 @@ import Testing
 import Troupe
 import TroupeTesting
 
+@testable import FaultNode
+
 /// An exchange that is down, or does not answer: callers are told in time, and go on by themselves when it is back.
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct OutageTests {

@@ -18,17 +18,4 @@ distributed actor Ledger: StatefulActor {
     distributed func entries() -> [Int] { state.entries }
 }
 
-/// A worker in this process for as long as the body runs.
-func withWorker(_ troupe: Troupe, _ body: () async throws -> Void) async throws {
-    let worker = try Worker(troupe, WorkerConfiguration(types: [Ledger.self]))
-    let running = Task { try await worker.run() }
-    do {
-        try await body()
-    } catch {
-        running.cancel()
-        try? await running.value
-        throw error
-    }
-    running.cancel()
-    try await running.value
-}
+enum FaultTypes: ActorTypes { static let all: [any StatefulActor.Type] = [Ledger.self] }
