@@ -112,6 +112,10 @@ let package = Package(
             name: "TroupeCLITests",
             dependencies: ["CBOR", "TroupeCLI", "TroupeCore", "TroupeStore", "TroupeTesting", argumentParser],
             swiftSettings: strict),
+        .testTarget(
+            name: "TroupeTests",
+            dependencies: ["Troupe", "TroupeCore", "TroupeRuntime", "TroupeStore", "TroupeTesting"],
+            swiftSettings: strict),
         .executableTarget(
             name: "FaultNode",
             dependencies: [

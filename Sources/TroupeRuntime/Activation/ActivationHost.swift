@@ -4,6 +4,7 @@ import Distributed
 import Logging
 import Synchronization
 import TroupeCore
+import TroupeStore
 
 /// One live incarnation of an actor in this process: runs its turns one at a time, and commits them.
 ///
@@ -218,8 +219,14 @@ final class ActivationHost: Sendable {
                     state: newState, outgoing: effects.outgoing, timers: effects.timers)
             case .threw(let error):
                 if error is CancellationError, Task.isCancelled { return end(.cancelled) }
+                // Swift reports an argument that does not decode as if the method had thrown.
+                if error is Undecodable { return end(.undecodable(reason: Self.reason(error, envelope))) }
                 return end(.failed(Failure.encode(error, with: system.encoder)))
             }
+        } catch let error as StoreError {
+            // An argument lies in a store that does not give it: that may pass.
+            _ = turn.finish()
+            return end(.failed(Failure.encode(error, with: system.encoder)))
         } catch {
             _ = turn.finish()
             return end(.undecodable(reason: Self.reason(error, envelope)))

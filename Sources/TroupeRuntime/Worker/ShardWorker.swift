@@ -99,10 +99,11 @@ final class ShardWorker: Sendable {
 
     private func take(_ result: HeartbeatResult, _ stop: Signal) async throws(ExchangeError) {
         guard result.isKnown else {
-            logger.warning("the lease had expired; registering again", metadata: ["worker": "\(id)"])
             voidAll()
-            if !state.withLock({ $0.isDraining }) { try await register() }
-            return
+            // A worker that goes has said so, and is not to be known any more.
+            guard !state.withLock({ $0.isDraining }) else { return }
+            logger.warning("the lease had expired; registering again", metadata: ["worker": "\(id)"])
+            return try await register()
         }
         if result.isDraining, !state.withLock({ $0.isDraining }) { stop.fire() }
         if result.hasReady { claimSoon() }
