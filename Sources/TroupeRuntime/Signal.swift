@@ -1,4 +1,5 @@
 import Synchronization
+import TroupeCore
 
 /// Fires once; any number may wait.
 final class Signal: Sendable {
@@ -28,4 +29,23 @@ final class Signal: Sendable {
             if hasFired { continuation.resume() }
         }
     }
+}
+
+/// Waits for work that may never end, until a time at the most; the work is cancelled then, and left to itself.
+func wait(
+    until deadline: Timestamp, by clock: any ExchangeClock, for work: @escaping @Sendable () async -> Void
+) async {
+    let isOver = Signal()
+    // Unstructured: a structured task would be waited for to its end.
+    let working = Task {
+        await work()
+        isOver.fire()
+    }
+    let timer = Task {
+        try? await clock.sleep(until: deadline)
+        isOver.fire()
+    }
+    await isOver.wait()
+    working.cancel()
+    timer.cancel()
 }

@@ -181,18 +181,10 @@ package final class Courier: Sendable {
     /// waited for.
     private func cancel(_ envelope: Envelope) async {
         let shard = exchange.shard(of: envelope.target)
-        let isOver = Signal()
-        let clock = clock
-        // Unstructured: the caller's own task is cancelled, and this must still go out. Both end by themselves.
-        Task {
+        // Also when the caller's own task is cancelled.
+        await wait(until: clock.now() + Self.cancelWait, by: clock) {
             _ = try? await shard.perform(.cancel(envelope.id))
-            isOver.fire()
         }
-        Task {
-            try? await clock.sleep(until: clock.now() + Self.cancelWait)
-            isOver.fire()
-        }
-        await isOver.wait()
     }
 
     private func deadlineError(_ envelope: Envelope) async -> TroupeError {
@@ -244,6 +236,8 @@ package final class Courier: Sendable {
                 guard error.code != .closed else { return }
                 failures += 1
                 logger.warning("replies cannot be read; trying again", metadata: ["error": "\(error)"])
+                // The way by which the mailbox is read may be blocked, and that of operations open.
+                await recover(index, age: .zero)
                 let wait = Duration.milliseconds(min(2000, 50 << min(failures, 6)))
                 try? await clock.sleep(until: clock.now() + wait)
             }

@@ -23,11 +23,13 @@ final class ShardWorker: Sendable {
         var isClaiming = false
         var mustClaimAgain = false
         var isDraining = false
+        var isCollecting = false
         /// Changes with each registration; what was held under an older one is void.
         var registrations = 0
     }
     private let state = Mutex(State())
     private let timers = Mutex<Alarm?>(nil)
+    private let leaseThread = LeaseThread()
 
     private static let claimMax = 64
     private static let laneWait = Duration.seconds(5)
@@ -70,7 +72,7 @@ final class ShardWorker: Sendable {
     /// Reads the lane and keeps the lease, until told to stop.
     func run(until stop: Signal) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.keepLease(stop) }
+            group.addTask(executorPreference: leaseThread) { await self.keepLease(stop) }
             group.addTask { await self.readLane(stop) }
             group.addTask { await self.passivateRegularly() }
             if let only = configuration.only {
@@ -93,7 +95,7 @@ final class ShardWorker: Sendable {
                 if Task.isCancelled || error.code == .closed { return }
                 logger.warning("the lease could not be renewed", metadata: ["worker": "\(id)", "error": "\(error)"])
             }
-            try? await clock.sleep(until: clock.now() + interval)
+            await leaseThread.sleep(for: interval)
         }
     }
 
@@ -107,9 +109,21 @@ final class ShardWorker: Sendable {
         }
         if result.isDraining, !state.withLock({ $0.isDraining }) { stop.fire() }
         if result.hasReady { claimSoon() }
-        if !result.garbage.isEmpty {
-            let gone = await system.data.delete(result.garbage)
-            if !gone.isEmpty { _ = try await shard.perform(.collected(gone)) }
+        if !result.garbage.isEmpty { collectSoon(result.garbage) }
+    }
+
+    /// Deletes what nothing refers to any more; one collection at a time, apart from the lease.
+    private func collectSoon(_ garbage: [String]) {
+        let starts = state.withLock { state in
+            defer { state.isCollecting = true }
+            return !state.isCollecting
+        }
+        guard starts else { return }
+        // Unstructured: it ends with the page that it was given; what it leaves comes again.
+        Task(executorPreference: globalConcurrentExecutor) { [self] in
+            let gone = await system.data.delete(garbage)
+            if !gone.isEmpty { _ = try? await shard.perform(.collected(gone)) }
+            state.withLock { $0.isCollecting = false }
         }
     }
 
@@ -323,7 +337,12 @@ final class ShardWorker: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for (index, host) in idle.enumerated() {
                 if index >= 32 { await group.next() }
-                group.addTask { await self.end(host, .passivate) }
+                // A hook that never returns must not keep the others awake.
+                group.addTask {
+                    await wait(until: self.clock.now() + self.configuration.drainMax, by: self.clock) {
+                        await self.end(host, .passivate)
+                    }
+                }
             }
         }
     }
@@ -346,19 +365,13 @@ final class ShardWorker: Sendable {
             return Array(state.hosts.values)
         }
         _ = try? await shard.perform(.drainWorker(id))
-        let deadline = clock.now() + configuration.drainMax
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await withTaskGroup(of: Void.self) { ends in
-                    for host in hosts { ends.addTask { await self.end(host, .giveBack) } }
-                }
+        await wait(until: clock.now() + configuration.drainMax, by: clock) {
+            await withTaskGroup(of: Void.self) { ends in
+                for host in hosts { ends.addTask { await self.end(host, .giveBack) } }
             }
-            group.addTask { try? await self.clock.sleep(until: deadline) }
-            await group.next()
-            // Those that did not finish lose their turn: it will run again elsewhere.
-            self.voidAll()
-            group.cancelAll()
         }
+        // Those that did not finish lose their turn: it will run again elsewhere.
+        voidAll()
         _ = try? await shard.perform(.deregister(id))
     }
 }
