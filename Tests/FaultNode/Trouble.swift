@@ -41,12 +41,13 @@ distributed actor Trouble: StatefulActor {
         while true { hoard.append([UInt8](repeating: UInt8(truncatingIfNeeded: hoard.count), count: 16 << 20)) }
     }
 
-    /// Opens files until there are no descriptors left, and then calls another actor.
+    /// Opens files until there are no descriptors left, and tells another actor before it closes them.
     distributed func hoardFiles(then ledger: String) async throws -> Int {
         var hoard: [Int32] = []
         defer { for file in hoard { close(file) } }
         while case let file = open("/dev/null", O_RDONLY), file >= 0 { hoard.append(file) }
-        _ = try await actorSystem.handle(Ledger.self, named: ledger).add(hoard.count)
-        return hoard.count
+        let count = hoard.count
+        try await actorSystem.tell(actorSystem.handle(Ledger.self, named: ledger)) { try await $0.add(count) }
+        return count
     }
 }

@@ -177,7 +177,7 @@ struct WorkerProcessTests {
             try worker.start()
             let count = try await trouble.hoardFiles(then: "l")
             #expect(count > 0)
-            #expect(try await ledger.entries() == [count])
+            try await eventually("the message of the turn") { try await ledger.entries() == [count] }
             #expect(try await trouble.work() == 1)
             #expect(worker.terminate() == .exited(0))
         }
