@@ -41,13 +41,16 @@ package final class RedisSession: Sendable {
     private let loop: RedisLoop
     private let backOff: RedisBackOff
     private let onConnect: ConnectHook
+    private let locator: RedisLocator
     private let state = Mutex(State())
 
+    /// - Parameter locator: finds the server if the configuration does not name it; see `RedisConfiguration.Topology`.
     package init(
-        _ configuration: RedisConfiguration, loop: RedisLoop = .shared, backOff: RedisBackOff = RedisBackOff(),
-        onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
+        _ configuration: RedisConfiguration, locator: RedisLocator? = nil, loop: RedisLoop = .shared,
+        backOff: RedisBackOff = RedisBackOff(), onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
     ) {
         self.configuration = configuration
+        self.locator = locator ?? RedisLocator(configuration, tag: "", loop: loop)
         self.loop = loop
         self.backOff = backOff
         self.onConnect = onConnect
@@ -72,7 +75,7 @@ package final class RedisSession: Sendable {
         let waiter = try join(slot)
         let moment = monotonicNanoseconds().advanced(by: ContinuousClock.now.duration(to: deadline))
         let timer = loop.schedule(at: moment) { [weak self] in self?.giveUp(slot) }
-        let address = configuration.address.description
+        let address = configuration.place
         let result = await slot.value(onCancel: {
             RedisError(.cancelled, address: address, "the wait for a connection was cancelled")
         })
@@ -100,6 +103,12 @@ package final class RedisSession: Sendable {
         }
     }
 
+    /// Gives up a connection whose server said that another one is in charge.
+    func leave(_ connection: RedisConnection, for address: RedisConfiguration.Address?) {
+        if connection.isOpen { locator.expect(at: address) }
+        connection.close()
+    }
+
     /// Closes the connection for good; all that wait get an error.
     package func close() {
         let (connection, waiters, task) = state.withLock { state in
@@ -116,7 +125,7 @@ package final class RedisSession: Sendable {
     }
 
     private var closed: RedisError {
-        RedisError(.notConnected, address: configuration.address.description, "this session was closed")
+        RedisError(.notConnected, address: configuration.place, "this session was closed")
     }
 
     private func giveUp(_ slot: OneShot<RedisConnection>) {
@@ -125,7 +134,7 @@ package final class RedisSession: Sendable {
         slot.complete(
             .failure(
                 RedisError(
-                    .timedOut, address: configuration.address.description,
+                    .timedOut, address: configuration.place,
                     "no connection before the caller's deadline; \(reason)")))
     }
 
@@ -157,7 +166,7 @@ package final class RedisSession: Sendable {
             // A cancelled pause just ends early; the attempt after it then fails as cancelled.
             try? await Task.sleep(for: backOff.pause(before: attempt))
             do throws(RedisError) {
-                let connection = try await RedisConnection.connect(configuration, loop: loop)
+                let connection = try await locator.connect()
                 try await onConnect(connection)
                 return succeed(connection)
             } catch {
