@@ -36,6 +36,8 @@ package final class RedisSession: Sendable {
 
     /// A connection that lived as long as this shows that the server is well.
     private static let soundAfter = Duration.seconds(1)
+    /// How many that did not may lengthen the pause before the next one: the server did answer each time.
+    private static let shortLivesMax = 3
 
     package let configuration: RedisConfiguration
     private let loop: RedisLoop
@@ -149,7 +151,8 @@ package final class RedisSession: Sendable {
             if state.connecting == nil {
                 let soundAt = state.connectedAt.advanced(by: Self.soundAfter)
                 let wasSound = state.connection != nil && monotonicNanoseconds() >= soundAt
-                state.failures = state.connection == nil ? 0 : wasSound ? 0 : state.failures + 1
+                let isSuspect = state.connection != nil && !wasSound
+                state.failures = isSuspect ? min(state.failures + 1, Self.shortLivesMax) : 0
                 state.connection = nil
                 // Unstructured, for it serves all who wait and outlasts the one who came first; it ends with the last.
                 state.connecting = Task(executorPreference: loop.tasks) { await self.connectForWaiters() }

@@ -98,7 +98,9 @@ extension RedisConfiguration {
             guard password == nil else { return }
             password = try Self.password(file: value)
         default:
-            guard var tls else { throw .url("the option \"\(name)\" is for TLS and needs a scheme that begins with rediss") }
+            guard var tls else {
+                throw .url("the option \"\(name)\" is for TLS and needs a scheme that begins with rediss")
+            }
             switch name {
             case "ca": tls.caFile = value
             case "cert": tls.certificateFile = value

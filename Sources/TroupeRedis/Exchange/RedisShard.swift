@@ -108,7 +108,8 @@ package final class RedisShard: Shard {
     /// Does what is due; answers how long nothing will be.
     private func tick() async -> Duration? {
         let call = ScriptCall.calls(for: .tick(budget: 1000))
-        guard let reply = try? await pipeline.run(call, operation: ScriptPipeline.tickName).first, let fields = reply.array,
+        guard let reply = try? await pipeline.run(call, operation: ScriptPipeline.tickName).first,
+            let fields = reply.array,
             fields.count == 2, let due = fields[0].integer, let now = fields[1].integer
         else { return nil }
         return .milliseconds(max(0, due - now))

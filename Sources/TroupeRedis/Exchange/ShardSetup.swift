@@ -103,7 +103,9 @@ struct ShardSetup: Sendable {
     }
 
     /// What scripts write there by themselves, if the place was flushed under them.
-    private static let fieldsOfScripts: Set<String> = ["entered", "left", "acts", "counter", "dead", "now", "stretches"]
+    private static let fieldsOfScripts: Set<String> = [
+        "entered", "left", "acts", "counter", "dead", "now", "stretches",
+    ]
 
     private static func isUnsigned(_ found: [RedisReply]) -> Bool {
         stride(from: 0, to: found.count, by: 2).allSatisfy { fieldsOfScripts.contains(found[$0].text ?? "") }

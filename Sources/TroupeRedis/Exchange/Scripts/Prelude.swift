@@ -68,7 +68,8 @@ enum Prelude {
         local function run(body)
           local isDone, reply = pcall(body)
           save()
-          if not isDone then error(reply) end
+          -- An error of the server keeps its first word; a string that is raised again would get another beginning.
+          if not isDone then error(string.match(reply, '^%u+ ') and { err = reply } or reply) end
           return { reply, unpack(marks) }
         end
 

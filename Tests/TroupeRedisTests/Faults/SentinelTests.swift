@@ -1,0 +1,68 @@
+import Glibc
+import Testing
+import TroupeCore
+import TroupeRedis
+import TroupeTesting
+
+/// A primary with replicas under Sentinels: the clients follow a fail-over by themselves.
+@Suite(.serialized) struct SentinelTests {
+    @Test(.timeLimit(.minutes(5)))
+    func confirmedWritesSurviveAFailover() async throws {
+        let group = try await SentinelServers.start()
+        let caller = try await RedisExchange.connect(url: group.url + "?replicas=1")
+        let worker = try await RedisExchange.connect(url: group.url + "?replicas=1")
+        #expect(caller.durability.level == .durable)
+        #expect(caller.durability.detail.contains("once 1 replica confirmed"), "\(caller.durability)")
+        let load = try CountingLoad(caller: caller.shards[0], worker: worker.shards[0])
+        try await load.run {
+            try await until("turns go on") { load.handled > 50 }
+            group.servers[0].kill()
+            let before = load.handled
+            try await until("turns go on at another primary") { load.handled > before + 50 }
+            // The old primary comes back as a replica, and the one after it goes.
+            try await group.servers[0].start()
+        }
+        #expect(try await load.wrong() == [])
+        #expect(load.losses.isEmpty, "\(load.losses)")
+        #expect(load.registrations == 1)
+        for shard in caller.shards + worker.shards { await shard.close() }
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func lossesOfUnconfirmedWritesAreTold() async throws {
+        let group = try await SentinelServers.start()
+        let exchange = try await RedisExchange.connect(url: group.url)
+        #expect(exchange.durability.level == .volatile)
+        #expect(exchange.durability.detail.contains("?replicas=1"), "\(exchange.durability)")
+        let shard = exchange.shards[0]
+        let party = try CounterParty(shard)
+        try await party.register()
+        try await party.registerWorker()
+        let activation = try await party.claim()
+        #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: true)])
+        try await until("the replicas have it") {
+            try await group.servers[0].command("WAIT", 2, 100) == .integer(2)
+        }
+        for replica in group.servers[1...] { kill(try #require(replica.pid), SIGSTOP) }
+        // What is on its way to a stopped replica would still arrive.
+        try await group.servers[0].command("CLIENT", "KILL", "TYPE", "replica")
+        #expect(try await party.send("call-2") == [.accepted(sequence: 2, isHosted: true)])
+        group.servers[0].kill()
+        for replica in group.servers[1...] { kill(try #require(replica.pid), SIGCONT) }
+        await expect(.wentBack, "1 envelopes stored") { _ = try await party.send("call-3") }
+        #expect(try await party.commit([], epoch: activation.epoch, number: 1) == [.fenced])
+        #expect(try await party.send("call-3") == [.accepted(sequence: 2, isHosted: false)])
+        await shard.close()
+    }
+
+    @Test func whatTheSentinelsDoNotKnowIsNamed() async throws {
+        let server = try await RedisServer.start()
+        let sentinel = try await RedisServer.start(["--sentinel"], configuration: "\n")
+        await expect(.invalidArgument, "no primary named main") {
+            _ = try await RedisExchange.connect(url: "redis+sentinel://127.0.0.1:\(sentinel.port)/main")
+        }
+        await expect(.invalidArgument, "no Sentinel") {
+            _ = try await RedisExchange.connect(url: "redis+sentinel://127.0.0.1:\(server.port)/main")
+        }
+    }
+}
