@@ -97,6 +97,7 @@ struct ServerFacts: Sendable {
         }
         return DurabilityStatement(
             level: .journaled,
-            detail: "replicated after the answer: a fail-over loses up to \(lag) s (min-replicas-max-lag)")
+            // Replicas report once a second, which is what the lag is measured by.
+            detail: "replicated after the answer: a fail-over loses up to \(lag + 1) s (min-replicas-max-lag)")
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 import TroupeCore
 import TroupeRedis
@@ -53,6 +54,55 @@ import TroupeTesting
         #expect(try await party.commit([], epoch: activation.epoch, number: 1) == [.fenced])
         #expect(try await party.send("call-3") == [.accepted(sequence: 2, isHosted: false)])
         await shard.close()
+    }
+
+    /// Without `WAIT`, the window is bounded only if the primary refuses writes when its replicas lag.
+    @Test(.timeLimit(.minutes(5)))
+    func aBoundedLagIsStated() async throws {
+        let group = try await SentinelServers.start()
+        for server in group.servers { try await server.command("CONFIG", "SET", "min-replicas-to-write", "1") }
+        let exchange = try await RedisExchange.connect(url: group.url)
+        #expect(exchange.durability.level == .journaled)
+        #expect(exchange.durability.detail.contains("up to 11 s"), "\(exchange.durability)")
+        for shard in exchange.shards { await shard.close() }
+    }
+
+    /// An outcome is handed out once the replicas have it, whoever committed it.
+    @Test(.timeLimit(.minutes(5)))
+    func outcomesAreConfirmedBeforeTheyAreHandedOut() async throws {
+        let primary = try await RedisServer.start()
+        let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(primary.port)"])
+        try await until("the replica follows") { try await primary.command("WAIT", 1, 100) == .integer(1) }
+        let plain = try await RedisExchange.connect(url: primary.url)
+        let careful = try await RedisExchange.connect(url: primary.url + "?replicas=1")
+        let party = try CounterParty(plain.shards[0])
+        try await party.register()
+        try await party.registerWorker()
+        _ = try await party.send("call-1")
+        let activation = try await party.claim()
+        let isHandedOut = Mutex(false)
+        let waiting = Task {
+            let receipts = try await careful.shards[0].receipts(
+                party.client, after: Cursor(), max: 1, timeout: .seconds(60))
+            isHandedOut.withLock { $0 = true }
+            return receipts.items
+        }
+        try await until("the caller waits") {
+            (try await primary.command("INFO", "clients").text ?? "").contains("blocked_clients:1")
+        }
+        kill(try #require(replica.pid), SIGSTOP)
+        _ = try await party.commit(activation.envelopes, epoch: activation.epoch, number: 1)
+        try await until("the replica is waited for") {
+            let list = try await primary.command("CLIENT", "LIST").text ?? ""
+            return list.split(whereSeparator: \.isNewline).contains {
+                $0.contains("cmd=wait") && $0.contains("flags=b")
+            }
+        }
+        #expect(!isHandedOut.withLock { $0 })
+        kill(try #require(replica.pid), SIGCONT)
+        #expect(
+            try await waiting.value == [.outcome(CallID(unchecked: "call-1"), Outcome(.committed, payload: [7]))])
+        for shard in plain.shards + careful.shards { await shard.close() }
     }
 
     @Test func whatTheSentinelsDoNotKnowIsNamed() async throws {
