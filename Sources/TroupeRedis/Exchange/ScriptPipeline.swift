@@ -7,56 +7,13 @@ internal import TroupeCore
 /// A call takes its place before `run` first suspends. Once a call has failed, those after it wait until all that were
 /// under way are decided; then the failed ones are sent again, oldest first.
 final class ScriptPipeline: Sendable {
-    /// A call under way, on which connection.
-    private struct Flight: Sendable {
-        var pending: RedisPending
-        var connection: RedisConnection
-        var generation: Int
-        /// What was seen of the shard when the call was sent; it cannot have less when it runs.
-        var floor: ShardMarks
-        var stretch: ShardMemory.Stretch
-    }
-
-    private struct Parked: Sendable {
-        var call: ScriptCall
-        var slot: OneShot<Result<Flight, ExchangeError>>
-        var deadline: ContinuousClock.Instant
-    }
-
-    private enum Phase: Sendable {
-        /// Nobody has needed a connection yet, or the last one is lost.
-        case broken
-        case open(RedisConnection, ShardSetup.Digests, ShardMemory.Stretch)
-        case closed
-    }
-
-    private struct State: Sendable {
-        var phase = Phase.broken
-        var generation = 0
-        var ticketLast: UInt64 = 0
-        /// Calls of this generation that are not decided.
-        var inFlight = 0
-        var parked: [UInt64: Parked] = [:]
-        var recovery: Task<Void, Never>?
-        /// Recoveries in a row after which nothing has gone through.
-        var stumbles = 0
-        var memory = ShardMemory()
-        /// That the shard went back in time, until an operation has told.
-        var loss: ExchangeError?
-    }
-
-    private enum Step: Sendable {
-        case awaiting(Flight)
-        case parked(OneShot<Result<Flight, ExchangeError>>)
-    }
-
-    private let session: RedisSession
-    private let setup: ShardSetup
+    let session: RedisSession
+    let setup: ShardSetup
     private let timeout: Duration
-    private let clock: (any ExchangeClock)?
+    let clock: (any ExchangeClock)?
     private let confirmation: ReplicaConfirmation?
-    private let backOff = RedisBackOff()
-    private let state = Mutex(State())
+    let backOff = RedisBackOff()
+    let state = Mutex(State())
 
     var address: String { session.configuration.place }
     private var topology: RedisConfiguration.Topology { session.configuration.topology }
@@ -117,7 +74,7 @@ final class ScriptPipeline: Sendable {
         }
     }
 
-    private func send(
+    func send(
         _ call: ScriptCall, _ connection: RedisConnection, _ digests: ShardSetup.Digests,
         _ stretch: ShardMemory.Stretch, _ state: inout State
     ) -> Flight {
@@ -273,90 +230,6 @@ final class ScriptPipeline: Sendable {
         return .foreignKey(explanation, of: operation, at: address)
     }
 
-    // MARK: Connections
-
-    /// Sees to a fresh connection once nothing is under way on the old one.
-    private func startRecovery(_ state: inout State) {
-        guard state.inFlight == 0, state.recovery == nil, !state.parked.isEmpty else { return }
-        if case .closed = state.phase { return }
-        // Unstructured, for it serves all that wait; it ends when none is left.
-        state.recovery = Task(executorPreference: RedisLoop.shared.tasks) { await self.recover() }
-    }
-
-    private func recover() async {
-        var failures = 0
-        while let (deadline, stumbles, memory) = nextRecovery() {
-            // A cancelled pause just ends early.
-            try? await Task.sleep(for: backOff.pause(before: max(failures, stumbles)))
-            do throws(ExchangeError) {
-                let connection = try await self.connection(before: deadline)
-                return resume(connection, try await setup.run(on: connection, memory, clock: clock))
-            } catch {
-                failures += 1
-                fail(error)
-            }
-        }
-    }
-
-    private func connection(before deadline: ContinuousClock.Instant) async throws(ExchangeError) -> RedisConnection {
-        do throws(RedisError) { return try await session.connection(deadline: deadline) } catch {
-            throw ExchangeError(error)
-        }
-    }
-
-    /// Until when the least patient caller waits, and what is remembered; nil, and nobody recovers any more, when none
-    /// waits.
-    private func nextRecovery() -> (ContinuousClock.Instant, Int, ShardMemory)? {
-        state.withLock { state in
-            if case .closed = state.phase { state.recovery = nil }
-            guard state.recovery != nil, let first = state.parked.values.map(\.deadline).min() else {
-                state.recovery = nil
-                return nil
-            }
-            return (first, state.stumbles, state.memory)
-        }
-    }
-
-    /// Sends what was parked, oldest first. If the shard went back in time, those who wait are told instead: what they
-    /// ask may rest on what is gone.
-    private func resume(_ connection: RedisConnection, _ finding: ShardSetup.Finding) {
-        state.withLock { state in
-            state.recovery = nil
-            if case .closed = state.phase { return }
-            state.phase = .open(connection, finding.digests, finding.stretch)
-            state.generation += 1
-            state.inFlight = 0
-            state.stumbles += 1
-            state.memory = finding.memory
-            state.loss = finding.loss ?? state.loss
-            let parked = state.parked.sorted { $0.key < $1.key }
-            state.parked = [:]
-            for (_, call) in parked {
-                if let loss = state.loss, call.call.script != .tick {
-                    call.slot.complete(.success(.failure(loss)))
-                } else {
-                    let repeated = send(call.call, connection, finding.digests, finding.stretch, &state)
-                    call.slot.complete(.success(.success(repeated)))
-                }
-            }
-            if parked.contains(where: { $0.value.call.script != .tick }) { state.loss = nil }
-        }
-    }
-
-    /// Ends the wait of those for whom the failure is final.
-    private func fail(_ error: ExchangeError) {
-        let isTransient = error.code == .unreachable
-        let now = ContinuousClock.now
-        let failed = state.withLock { state in
-            let failed = state.parked.filter { !isTransient || $0.value.deadline <= now }
-            for ticket in failed.keys { state.parked[ticket] = nil }
-            return failed
-        }
-        for call in failed.values {
-            call.slot.complete(.success(.failure(error)))
-        }
-    }
-
     func close() {
         let (parked, recovery) = state.withLock { state in
             state.phase = .closed
@@ -368,7 +241,7 @@ final class ScriptPipeline: Sendable {
         session.close()
     }
 
-    private var closed: ExchangeError {
+    var closed: ExchangeError {
         ExchangeError(.closed, "the exchange at redis \(address) has been closed by this process")
     }
 }
