@@ -13,6 +13,7 @@ extension Troupe {
     /// | `ipc:///path` | a broker on this host | files beside its socket |
     /// | `tcp://host:port`, `tls+tcp://…`, `ws://…` | a broker | a store that the configuration names, else inline |
     /// | `redis://…`, `rediss://…`, `redis+unix:///path` | a Redis | that Redis |
+    /// | `redis+sentinel://host:port,…/name`, `redis+cluster://host:port,…` | a Redis with replicas, or many | that Redis |
     /// | `memory:` | this process only | this process |
     ///
     /// - Throws: ``TroupeError`` that names what is wrong with the URL or the server, and what to do.
@@ -42,7 +43,7 @@ extension Exchange {
         switch scheme(of: url) {
         case "memory":
             return Exchange(shards: [MemoryShard()], address: "memory:")
-        case "redis", "rediss", "redis+unix":
+        case let scheme where RedisConfiguration.schemes.contains(scheme):
             return try await RedisExchange.connect(url: url)
         case "embedded", "ipc", "tcp", "tls+tcp", "ws", "inproc":
             return try await BrokerExchange.connect(url: url)
@@ -50,7 +51,8 @@ extension Exchange {
             throw ExchangeError(
                 .invalidArgument,
                 "'\(scheme.prefix(40))' is not a kind of exchange; write embedded:, ipc:///path, tcp://host:port, "
-                    + "tls+tcp://host:port, ws://host:port/path, redis://host:port/db or redis+unix:///path")
+                    + "tls+tcp://host:port, ws://host:port/path, redis://host:port/db, redis+unix:///path, "
+                    + "redis+sentinel://host:port/primary-name or redis+cluster://host:port")
         }
     }
 
@@ -61,7 +63,7 @@ extension Exchange {
         switch scheme(of: url) {
         case "memory":
             return MemoryConnector()
-        case "redis", "rediss", "redis+unix":
+        case let scheme where RedisConfiguration.schemes.contains(scheme):
             return try RedisConnector(RedisConfiguration(url: url, furtherOptions: ["shards"]))
         case "embedded", "ipc":
             guard let directory = try BrokerAddress(url).objectDirectory else { return nil }

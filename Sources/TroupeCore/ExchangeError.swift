@@ -5,7 +5,7 @@ public struct ExchangeError: Error, Sendable, Hashable, CustomStringConvertible 
         private enum Kind: String, Hashable, Sendable {
             case invalidArgument, unreachable, unauthorized, foreignData, corrupt, unsupportedVersion, refused
             case noSuchActor, actorExists, noSuchCall, noSuchDeadLetter, noSuchWorker, fenced
-            case full, tooLarge, deadlineExceeded, cancelled, durabilityNotOffered, closed, internalError
+            case full, tooLarge, deadlineExceeded, cancelled, durabilityNotOffered, wentBack, closed, internalError
         }
         private let kind: Kind
         public var description: String { kind.rawValue }
@@ -40,6 +40,8 @@ public struct ExchangeError: Error, Sendable, Hashable, CustomStringConvertible 
         public static let cancelled = Code(kind: .cancelled)
         /// The exchange offers less durability than was asked for.
         public static let durabilityNotOffered = Code(kind: .durabilityNotOffered)
+        /// The exchange lacks what it had acknowledged; the operation was not performed.
+        public static let wentBack = Code(kind: .wentBack)
         /// The exchange or this side of it has been closed.
         public static let closed = Code(kind: .closed)
         /// A defect of ours.

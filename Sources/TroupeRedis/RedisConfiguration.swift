@@ -41,7 +41,23 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
         public var customMirror: Mirror { Mirror(self, children: [:]) }
     }
 
+    /// How the server that holds a key is found.
+    public enum Topology: Hashable, Sendable {
+        /// The one at `address`, whatever it is.
+        case single
+        /// The primary of that name, as the Sentinels at `address` and at these further addresses know it.
+        case sentinel(primary: String, further: [Address])
+        /// The owner of the key's slot in a Redis Cluster, of which nodes are at `address` and at these further ones.
+        case cluster(further: [Address])
+    }
+
     public var address: Address
+    public var topology = Topology.single
+    /// How many replicas must have confirmed what was written before it counts as acknowledged (`WAIT`).
+    public var replicaCountMin = 0
+    /// The user and password of the Sentinels, which are not those of the servers.
+    public var sentinelUser: String?
+    public var sentinelPassword: Password?
     /// Nil for a connection in the clear.
     public var tls: TLS?
     /// The user of the server's access control list; nil for the default user.
@@ -73,17 +89,28 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
 
     public init(address: Address) { self.address = address }
 
+    /// All addresses that were named: of the server, or of Sentinels or nodes of a cluster.
+    package var seeds: [Address] {
+        switch topology {
+        case .single: [address]
+        case .sentinel(_, let further), .cluster(let further): [address] + further
+        }
+    }
+
+    /// The seeds as text, for naming the place in messages.
+    package var place: String { seeds.map(\.description).joined(separator: ",") }
+
     /// The URL without its password.
     public var description: String {
-        let scheme =
-            switch address {
-            case .tcp: tls == nil ? "redis://" : "rediss://"
-            case .unix: "redis+unix://"
-            }
         let user = user.map { "\($0)@" } ?? ""
-        switch address {
-        case .tcp: return "\(scheme)\(user)\(address)/\(database)?prefix=\(prefix)"
-        case .unix: return "\(scheme)\(user)\(address)?db=\(database)&prefix=\(prefix)"
+        let secure = tls == nil ? "redis" : "rediss"
+        let further = "prefix=\(prefix)" + (replicaCountMin > 0 ? "&replicas=\(replicaCountMin)" : "")
+        switch (topology, address) {
+        case (.single, .tcp): return "\(secure)://\(user)\(address)/\(database)?\(further)"
+        case (.single, .unix): return "redis+unix://\(user)\(address)?db=\(database)&\(further)"
+        case (.sentinel(let primary, _), _):
+            return "\(secure)+sentinel://\(user)\(place)/\(primary)/\(database)?\(further)"
+        case (.cluster, _): return "\(secure)+cluster://\(user)\(place)?\(further)"
         }
     }
 

@@ -36,18 +36,23 @@ package final class RedisSession: Sendable {
 
     /// A connection that lived as long as this shows that the server is well.
     private static let soundAfter = Duration.seconds(1)
+    /// How many that did not may lengthen the pause before the next one: the server did answer each time.
+    private static let shortLivesMax = 3
 
     package let configuration: RedisConfiguration
     private let loop: RedisLoop
     private let backOff: RedisBackOff
     private let onConnect: ConnectHook
+    private let locator: RedisLocator
     private let state = Mutex(State())
 
+    /// - Parameter locator: finds the server if the configuration does not name it; see `RedisConfiguration.Topology`.
     package init(
-        _ configuration: RedisConfiguration, loop: RedisLoop = .shared, backOff: RedisBackOff = RedisBackOff(),
-        onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
+        _ configuration: RedisConfiguration, locator: RedisLocator? = nil, loop: RedisLoop = .shared,
+        backOff: RedisBackOff = RedisBackOff(), onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
     ) {
         self.configuration = configuration
+        self.locator = locator ?? RedisLocator(configuration, tag: "", loop: loop)
         self.loop = loop
         self.backOff = backOff
         self.onConnect = onConnect
@@ -72,7 +77,7 @@ package final class RedisSession: Sendable {
         let waiter = try join(slot)
         let moment = monotonicNanoseconds().advanced(by: ContinuousClock.now.duration(to: deadline))
         let timer = loop.schedule(at: moment) { [weak self] in self?.giveUp(slot) }
-        let address = configuration.address.description
+        let address = configuration.place
         let result = await slot.value(onCancel: {
             RedisError(.cancelled, address: address, "the wait for a connection was cancelled")
         })
@@ -100,6 +105,12 @@ package final class RedisSession: Sendable {
         }
     }
 
+    /// Gives up a connection whose server said that another one is in charge.
+    func leave(_ connection: RedisConnection, for address: RedisConfiguration.Address?) {
+        if connection.isOpen { locator.expect(at: address) }
+        connection.close()
+    }
+
     /// Closes the connection for good; all that wait get an error.
     package func close() {
         let (connection, waiters, task) = state.withLock { state in
@@ -116,7 +127,7 @@ package final class RedisSession: Sendable {
     }
 
     private var closed: RedisError {
-        RedisError(.notConnected, address: configuration.address.description, "this session was closed")
+        RedisError(.notConnected, address: configuration.place, "this session was closed")
     }
 
     private func giveUp(_ slot: OneShot<RedisConnection>) {
@@ -125,7 +136,7 @@ package final class RedisSession: Sendable {
         slot.complete(
             .failure(
                 RedisError(
-                    .timedOut, address: configuration.address.description,
+                    .timedOut, address: configuration.place,
                     "no connection before the caller's deadline; \(reason)")))
     }
 
@@ -140,7 +151,8 @@ package final class RedisSession: Sendable {
             if state.connecting == nil {
                 let soundAt = state.connectedAt.advanced(by: Self.soundAfter)
                 let wasSound = state.connection != nil && monotonicNanoseconds() >= soundAt
-                state.failures = state.connection == nil ? 0 : wasSound ? 0 : state.failures + 1
+                let isSuspect = state.connection != nil && !wasSound
+                state.failures = isSuspect ? min(state.failures + 1, Self.shortLivesMax) : 0
                 state.connection = nil
                 // Unstructured, for it serves all who wait and outlasts the one who came first; it ends with the last.
                 state.connecting = Task(executorPreference: loop.tasks) { await self.connectForWaiters() }
@@ -157,7 +169,7 @@ package final class RedisSession: Sendable {
             // A cancelled pause just ends early; the attempt after it then fails as cancelled.
             try? await Task.sleep(for: backOff.pause(before: attempt))
             do throws(RedisError) {
-                let connection = try await RedisConnection.connect(configuration, loop: loop)
+                let connection = try await locator.connect()
                 try await onConnect(connection)
                 return succeed(connection)
             } catch {

@@ -1,20 +1,32 @@
 extension RedisConfiguration {
     package static let expectedForms = """
         redis://[user[:password]@]host[:port][/db][?prefix=…], rediss://… (TLS; ?ca=FILE&cert=FILE&key=FILE&\
-        verify=full|none) or redis+unix:///path/to.sock[?db=N]
+        verify=full|none), redis+unix:///path/to.sock[?db=N], redis+sentinel://host:port,host:port/primary-name[/db] or \
+        redis+cluster://host:port,host:port (rediss+sentinel and rediss+cluster with TLS)
         """
+
+    /// The schemes of URLs that `init(url:)` reads.
+    public static let schemes: Set<String> = [
+        "redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
+    ]
 
     /// The variable that holds the password when the URL and its `password-file` do not.
     public static let passwordVariable = "TROUPE_REDIS_PASSWORD"
 
-    private static let ownOptions: Set<String> = ["prefix", "db", "password-file", "ca", "cert", "key", "verify"]
+    private static let ownOptions: Set<String> = [
+        "prefix", "db", "password-file", "ca", "cert", "key", "verify", "replicas", "sentinel-user",
+        "sentinel-password-file",
+    ]
 
     /// Reads a URL of one of these forms; parts may be percent-encoded:
     ///
     ///     redis://[user[:password]@]host[:port][/db][?prefix=…]
     ///     rediss://…                             the same with TLS; also ?ca=FILE&cert=FILE&key=FILE&verify=full|none
     ///     redis+unix:///path/to.sock[?db=N]
+    ///     redis+sentinel://[user[:password]@]host[:port],…/primary-name[/db][?sentinel-password-file=…]
+    ///     redis+cluster://[user[:password]@]host[:port],…
     ///
+    /// `?replicas=N` asks that N replicas confirm each write before it is acknowledged.
     /// The password comes from the URL, else from the first line of the file of `?password-file=`, else from the
     /// environment variable `TROUPE_REDIS_PASSWORD`. Options named in `furtherOptions` are kept in `options`; others
     /// are refused.
@@ -30,6 +42,8 @@ extension RedisConfiguration {
     ) throws(RedisError) {
         let parts = try RedisURLParts(url)
         switch parts.scheme {
+        case "redis+sentinel", "rediss+sentinel": try self.init(sentinels: parts)
+        case "redis+cluster", "rediss+cluster": try self.init(clusterNodes: parts)
         case "redis", "rediss":
             self.init(address: try parts.tcpAddress())
             database = try Self.database(parts.path.utf8.count < 2 ? "0" : String(parts.path.dropFirst()))
@@ -43,7 +57,7 @@ extension RedisConfiguration {
         }
         user = parts.user.isEmpty ? nil : parts.user
         password = parts.password.map { Password($0) }
-        if parts.scheme == "rediss" { tls = TLS() }
+        if parts.scheme.hasPrefix("rediss") { tls = TLS() }
         for (name, value) in parts.options {
             if Self.ownOptions.contains(name) {
                 try set(name, value)
@@ -63,12 +77,30 @@ extension RedisConfiguration {
             try Self.checkPrefix(value)
             prefix = value
         case "db":
-            database = try Self.database(value)
+            let number = try Self.database(value)
+            if case .cluster = topology, number != 0 { throw .url("a Redis Cluster has no database but 0") }
+            database = number
+        case "replicas":
+            guard let count = Int(value), (0...100).contains(count) else {
+                throw .url("replicas is \"\(value)\" but must be a number from 0 to 100")
+            }
+            replicaCountMin = count
+        case "sentinel-user", "sentinel-password-file":
+            guard case .sentinel = topology else {
+                throw .url("the option \"\(name)\" needs the scheme redis+sentinel")
+            }
+            if name == "sentinel-user" {
+                sentinelUser = value
+            } else {
+                sentinelPassword = try Self.password(file: value)
+            }
         case "password-file":
             guard password == nil else { return }
             password = try Self.password(file: value)
         default:
-            guard var tls else { throw .url("the option \"\(name)\" is for TLS and needs the scheme rediss") }
+            guard var tls else {
+                throw .url("the option \"\(name)\" is for TLS and needs a scheme that begins with rediss")
+            }
             switch name {
             case "ca": tls.caFile = value
             case "cert": tls.certificateFile = value
@@ -83,7 +115,7 @@ extension RedisConfiguration {
         }
     }
 
-    private static func database(_ text: String) throws(RedisError) -> Int {
+    static func database(_ text: String) throws(RedisError) -> Int {
         guard let number = Int(text), (0...65_535).contains(number) else {
             throw .url("the database \"\(text)\" is not a number from 0")
         }
@@ -111,113 +143,5 @@ extension RedisError {
         RedisError(
             .invalidConfiguration,
             "the Redis URL cannot be used: \(problem). Expected: \(RedisConfiguration.expectedForms)")
-    }
-}
-
-/// A URL taken apart and percent-decoded.
-struct RedisURLParts {
-    var scheme = ""
-    var user = ""
-    var password: String?
-    var host = ""
-    var port: String?
-    var path = ""
-    var options: [(name: String, value: String)] = []
-
-    init(_ url: String) throws(RedisError) {
-        guard let schemeEnd = url.firstRange(of: "://") else { throw .url("it has no scheme") }
-        scheme = url[..<schemeEnd.lowerBound].lowercased()
-        guard !url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "#") }) else {
-            throw .url("it has blanks, control characters or '#'; percent-encode them")
-        }
-        var rest = url[schemeEnd.upperBound...]
-        // Else a password cut in two would pass for a host and a port, and errors would show them.
-        let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        guard scheme == "redis+unix" || authority.contains("@") || !rest.contains("@") else {
-            throw .url("an '@' follows a '/' or '?'; percent-encode these in user, password and options")
-        }
-        if let mark = rest.firstIndex(of: "?") {
-            try readOptions(rest[rest.index(after: mark)...])
-            rest = rest[..<mark]
-        }
-        if let slash = rest.firstIndex(of: "/") {
-            path = try Self.decode(rest[slash...], "path")
-            rest = rest[..<slash]
-        }
-        if let at = rest.lastIndex(of: "@") {
-            try readUser(rest[..<at])
-            rest = rest[rest.index(after: at)...]
-        }
-        try readHost(rest)
-    }
-
-    /// The host and port.
-    func tcpAddress() throws(RedisError) -> RedisConfiguration.Address {
-        guard !host.isEmpty else { throw .url("it has no host") }
-        guard let port else { return .tcp(host: host, port: RedisConfiguration.defaultPort) }
-        guard let number = Int(port), (1...65_535).contains(number) else {
-            throw .url("the port \"\(port)\" is not a number from 1 to 65535")
-        }
-        return .tcp(host: host, port: number)
-    }
-
-    private mutating func readUser(_ text: Substring) throws(RedisError) {
-        guard let colon = text.firstIndex(of: ":") else {
-            user = try Self.decode(text, "user")
-            return
-        }
-        user = try Self.decode(text[..<colon], "user")
-        password = try Self.decode(text[text.index(after: colon)...], "password")
-    }
-
-    private mutating func readHost(_ text: Substring) throws(RedisError) {
-        var rest = text
-        if text.first == "[" {
-            guard let close = text.firstIndex(of: "]") else { throw .url("the IPv6 host lacks its ']'") }
-            host = String(text[text.index(after: text.startIndex)..<close])
-            rest = text[text.index(after: close)...]
-            guard rest.isEmpty || rest.first == ":" else { throw .url("only a port may follow the ']' of a host") }
-        } else {
-            let name = text.prefix { $0 != ":" }
-            host = try Self.decode(name, "host")
-            rest = text[name.endIndex...]
-        }
-        if !rest.isEmpty { port = String(rest.dropFirst()) }
-    }
-
-    private mutating func readOptions(_ text: Substring) throws(RedisError) {
-        for option in text.split(separator: "&") {
-            guard let equals = option.firstIndex(of: "=") else {
-                throw .url("the option \"\(option)\" has no value")
-            }
-            let name = try Self.decode(option[..<equals], "name of an option")
-            guard !options.contains(where: { $0.name == name }) else {
-                throw .url("the option \"\(name)\" stands there twice")
-            }
-            options.append((name, try Self.decode(option[option.index(after: equals)...], "option \"\(name)\"")))
-        }
-    }
-
-    private static func decode(_ text: Substring, _ part: String) throws(RedisError) -> String {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
-                throw .url("in the \(part), two hexadecimal digits must follow each '%'")
-            }
-            bytes.append(high * 16 + low)
-        }
-        guard let decoded = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-            throw .url("the \(part) does not decode to text")
-        }
-        return decoded
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        Character(UnicodeScalar(byte)).hexDigitValue.map { UInt8($0) }
     }
 }

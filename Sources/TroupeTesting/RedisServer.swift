@@ -16,15 +16,18 @@ public final class RedisServer: Sendable {
     private let process: ChildProcess
 
     /// Starts a server with further command-line arguments (`"--appendonly", "yes"`) and waits until it answers.
-    /// With `clearPort` false the port is left to the arguments, as in `"--tls-port", "\(port)"`.
+    /// With `clearPort` false the port is left to the arguments, as in `"--tls-port", "\(port)"`. A `configuration` is
+    /// the text of a configuration file, which a Sentinel must have.
     public static func start(
-        _ arguments: [String] = [], port: Int? = nil, clearPort: Bool = true, directory: String? = nil
+        _ arguments: [String] = [], port: Int? = nil, clearPort: Bool = true, directory: String? = nil,
+        configuration: String? = nil
     ) async throws -> RedisServer {
         var lastFailure = Failure(description: "no attempt was made")
         // A free port may be taken by another process before the server binds it; then another one is tried.
         for _ in 0..<(port == nil ? 5 : 1) {
             let server = try RedisServer(
-                arguments, port: port ?? freePort(), clearPort: clearPort, directory: directory)
+                arguments, port: port ?? freePort(), clearPort: clearPort, directory: directory,
+                configuration: configuration)
             do {
                 try await server.start()
                 return server
@@ -35,12 +38,20 @@ public final class RedisServer: Sendable {
         throw lastFailure
     }
 
-    private init(_ arguments: [String], port: Int, clearPort: Bool, directory: String?) throws {
+    private init(
+        _ arguments: [String], port: Int, clearPort: Bool, directory: String?, configuration: String?
+    ) throws {
         self.directory = try directory ?? Self.makeDirectory()
         self.port = port
+        var command = ["env", "--ignore-signal=XFSZ", "redis-server"]
+        if let configuration {
+            let path = "\(self.directory)/server.conf"
+            try Self.write(configuration, to: path)
+            command.append(path)
+        }
         process = ChildProcess(
-            [
-                "redis-server", "--dir", self.directory, "--unixsocket", "\(self.directory)/redis.sock", "--bind",
+            command + [
+                "--dir", self.directory, "--unixsocket", "\(self.directory)/redis.sock", "--bind",
                 "127.0.0.1",
                 "--port", clearPort ? "\(port)" : "0", "--save", "", "--logfile", "\(self.directory)/redis.log",
             ] + arguments)
@@ -90,6 +101,21 @@ public final class RedisServer: Sendable {
 
     /// Asks the server to save and end (SIGTERM) and waits until it has.
     public func terminate() { process.terminate() }
+
+    /// Lets none of the server's files grow beyond this size; nil lifts that. Writes beyond fail as on a full disk.
+    public func limitFileSize(bytes: Int?) throws {
+        guard let pid else { throw Failure(description: "the server does not run") }
+        let soft = bytes.map { "\($0)" } ?? "unlimited"
+        let command = ChildProcess(["prlimit", "--pid", "\(pid)", "--fsize=\(soft):unlimited"])
+        try command.start()
+        guard command.wait() == .exited(0) else { throw Failure(description: "prlimit did not set the limit") }
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        guard let file = fopen(path, "we") else { throw Failure(description: "\(path) cannot be written: \(errno)") }
+        defer { fclose(file) }
+        guard fputs(text, file) >= 0 else { throw Failure(description: "\(path) cannot be written: \(errno)") }
+    }
 
     // MARK: Readiness
 

@@ -82,6 +82,7 @@ import TroupeTesting
         ([], DurabilityClass.volatile), (["--appendonly", "yes"], .journaled),
         (["--appendonly", "yes", "--appendfsync", "always"], .durable),
         (["--appendonly", "yes", "--appendfsync", "no"], .volatile),
+        (["--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "yes"], .volatile),
     ])
     func durabilityIsWhatTheServerIsConfiguredFor(arguments: [String], level: DurabilityClass) async throws {
         let server = try await RedisServer.start(arguments)

@@ -38,6 +38,26 @@ import TroupeRedis
         #expect(tls.tls?.verification == RedisConfiguration.TLS.Verification.none)
     }
 
+    @Test func readsSentinels() throws {
+        let configuration = try parse("redis+sentinel://ann:pw@a,b:7000,[::1]:9/main/3?replicas=2&sentinel-user=eve")
+        #expect(configuration.address == .tcp(host: "a", port: 26_379))
+        let further = [
+            RedisConfiguration.Address.tcp(host: "b", port: 7000), RedisConfiguration.Address.tcp(host: "::1", port: 9),
+        ]
+        #expect(configuration.topology == .sentinel(primary: "main", further: further))
+        #expect(configuration.database == 3 && configuration.replicaCountMin == 2)
+        #expect(configuration.user == "ann" && configuration.sentinelUser == "eve")
+        #expect(
+            "\(configuration)" == "redis+sentinel://ann@a:26379,b:7000,[::1]:9/main/3?prefix=troupe&replicas=2")
+    }
+
+    @Test func readsClusters() throws {
+        let configuration = try parse("rediss+cluster://a,b:7000?shards=4", further: ["shards"])
+        #expect(configuration.topology == .cluster(further: [.tcp(host: "b", port: 7000)]))
+        #expect(configuration.tls != nil)
+        #expect("\(configuration)" == "rediss+cluster://a:6379,b:7000?prefix=troupe")
+    }
+
     @Test func takesThePasswordFromTheEnvironmentOnlyWhenTheURLHasNone() throws {
         let environment = ["TROUPE_REDIS_PASSWORD": "outer"]
         #expect(try parse("redis://h", environment: environment).password?.text == "outer")
@@ -69,7 +89,11 @@ import TroupeRedis
         ("redis://h%ff", "host"), ("redis://[::1", "']'"), ("redis://a b", "blanks"),
         ("redis+unix://host/x", "absolute"),
         ("redis+unix:///", "absolute"), ("", "scheme"),
-        ("redis://h?password-file=/does/not/exist", "password file"),
+        ("redis://h?password-file=/does/not/exist", "password file"), ("redis://a,b", "several hosts"),
+        ("redis+sentinel://a,b", "name of the primary"), ("redis+sentinel://a,/main", "no host"),
+        ("redis+sentinel://a/main/1/2", "name of the primary"), ("redis+cluster://a/1", "no database but 0"),
+        ("redis+cluster://a?db=1", "no database but 0"), ("redis://a?replicas=-1", "replicas"),
+        ("redis://a?sentinel-user=x", "redis+sentinel"), ("redis+cluster://a?ca=/x", "begins with rediss"),
     ])
     func refusesAndNamesThePart(url: String, part: String) throws {
         let error = try #require(throws: RedisError.self) { _ = try parse(url) }

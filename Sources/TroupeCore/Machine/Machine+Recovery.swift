@@ -223,6 +223,7 @@ extension MailboxMachine {
     /// get one more full length, since nobody could renew them meanwhile.
     package mutating func finishRestoring(now time: Timestamp) {
         now = max(now, time)
+        jumpCounter()
         completed = Deque(completed.sorted { $0.completion < $1.completion })
         for id in workers.keys.sorted() {
             guard let worker = workers[id] else { continue }
@@ -238,6 +239,14 @@ extension MailboxMachine {
         }
         // Nobody waits yet; what changed is still to be written down.
         effects = Effects(changes: effects.changes)
+    }
+
+    /// The end of the journal may be lost, and with it epochs that were given out: none must be given out twice. The
+    /// clock is beyond what a counter that began at it has reached.
+    private mutating func jumpCounter() {
+        guard counter > 0 else { return }
+        counter = max(counter, UInt64(max(0, now.milliseconds)) << 10)
+        note(.counter)
     }
 
     /// A lease whose worker is known goes on: its envelopes are delivered once more, and the worker knows which it has.

@@ -30,36 +30,46 @@ package final class RedisShard: Shard {
     package static func connect(
         _ configuration: RedisConfiguration, index: Int = 0, count: Int = 1, options: RedisShardOptions = .init()
     ) async throws(ExchangeError) -> RedisShard {
-        let session = RedisSession(configuration)
+        let locator = RedisLocator(configuration, tag: String(index))
+        let session = RedisSession(configuration, locator: locator)
         let setup = ShardSetup(
             base: "\(configuration.prefix):{\(index)}", limits: options.limits, shardCount: count)
-        do throws(ExchangeError) {
-            let connection = try await firstConnection(session)
-            let durability = try await ServerDurability.read(connection)
-            _ = try await setup.run(on: connection)
-            return RedisShard(session, setup, options, durability)
-        } catch {
-            session.close()
-            throw error
+        let deadline = ContinuousClock.now.advanced(by: configuration.connectTimeout)
+        while true {
+            do throws(ExchangeError) {
+                let connection = try await firstConnection(session, deadline)
+                let durability = try await ServerDurability.read(connection)
+                _ = try await setup.run(on: connection, ShardMemory(), clock: options.clock)
+                return RedisShard(session, locator, setup, options, durability)
+            } catch {
+                // A server that goes, or hands the keys to another one, just as we come.
+                guard error.code == .unreachable, ContinuousClock.now < deadline, session.current == nil else {
+                    session.close()
+                    throw error
+                }
+            }
         }
     }
 
-    private static func firstConnection(_ session: RedisSession) async throws(ExchangeError) -> RedisConnection {
-        let deadline = ContinuousClock.now.advanced(by: session.configuration.connectTimeout)
+    private static func firstConnection(
+        _ session: RedisSession, _ deadline: ContinuousClock.Instant
+    ) async throws(ExchangeError) -> RedisConnection {
         do throws(RedisError) { return try await session.connection(deadline: deadline) } catch {
             throw ExchangeError(error)
         }
     }
 
     private init(
-        _ session: RedisSession, _ setup: ShardSetup, _ options: RedisShardOptions, _ durability: DurabilityStatement
+        _ session: RedisSession, _ locator: RedisLocator, _ setup: ShardSetup, _ options: RedisShardOptions,
+        _ durability: DurabilityStatement
     ) {
         base = setup.base
         self.options = options
         self.durability = durability
         pipeline = ScriptPipeline(
             session: session, setup: setup, timeout: options.operationTimeout, clock: options.clock)
-        waits = StreamWaits(configuration: session.configuration, timeout: options.operationTimeout)
+        waits = StreamWaits(
+            configuration: session.configuration, locator: locator, timeout: options.operationTimeout)
         guard options.ticksItself else { return }
         let ticker = ShardTicker { [weak self] in await self?.tick() }
         self.ticker.withLock { $0 = ticker }
@@ -98,7 +108,8 @@ package final class RedisShard: Shard {
     /// Does what is due; answers how long nothing will be.
     private func tick() async -> Duration? {
         let call = ScriptCall.calls(for: .tick(budget: 1000))
-        guard let reply = try? await pipeline.run(call, operation: "tick").first, let fields = reply.array,
+        guard let reply = try? await pipeline.run(call, operation: ScriptPipeline.tickName).first,
+            let fields = reply.array,
             fields.count == 2, let due = fields[0].integer, let now = fields[1].integer
         else { return nil }
         return .milliseconds(max(0, due - now))
@@ -128,7 +139,8 @@ package final class RedisShard: Shard {
             if !found.items.isEmpty || Task.isCancelled { return found }
         }
         let items = try await waits.items(
-            of: "\(base):lane:\(worker.text)", after: StreamPosition(cursor), max: max, wait: timeout, keeping: nil)
+            of: "\(base):lane:\(worker.text)", after: StreamPosition(cursor), max: max, wait: timeout, keeping: nil,
+            isFinal: false)
         if !items.isEmpty, !items.contains(where: Self.isFarewell) {
             return try ReplyRow.deliveries(items, after: cursor)
         }
@@ -165,7 +177,7 @@ package final class RedisShard: Shard {
         let keeping = options.clock == nil ? options.limits.clientRetention.wholeMilliseconds : nil
         let items = try await waits.items(
             of: "\(base):replies:\(client.text)", after: StreamPosition(cursor), max: max, wait: timeout,
-            keeping: keeping.map { Swift.max(1, $0) })
+            keeping: keeping.map { Swift.max(1, $0) }, isFinal: true)
         return try ReplyRow.receipts(items, after: cursor)
     }
 

@@ -40,6 +40,10 @@ struct RequestWriter {
         integer(value)
     }
 
+    mutating func put(_ name: StaticString, _ value: Int64?) {
+        if let value { put(name, value) }
+    }
+
     mutating func put(_ name: StaticString, _ value: Int) { put(name, Int64(value)) }
 
     mutating func put(_ name: StaticString, _ value: UInt64) { put(name, Int64(min(value, Self.numberMax))) }

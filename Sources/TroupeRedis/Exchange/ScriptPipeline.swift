@@ -7,54 +7,24 @@ internal import TroupeCore
 /// A call takes its place before `run` first suspends. Once a call has failed, those after it wait until all that were
 /// under way are decided; then the failed ones are sent again, oldest first.
 final class ScriptPipeline: Sendable {
-    /// A call under way, on which connection.
-    private struct Flight: Sendable {
-        var pending: RedisPending
-        var connection: RedisConnection
-        var generation: Int
-    }
-
-    private struct Parked: Sendable {
-        var call: ScriptCall
-        var slot: OneShot<Result<Flight, ExchangeError>>
-        var deadline: ContinuousClock.Instant
-    }
-
-    private enum Phase: Sendable {
-        /// Nobody has needed a connection yet, or the last one is lost.
-        case broken
-        case open(RedisConnection, ShardSetup.Digests)
-        case closed
-    }
-
-    private struct State: Sendable {
-        var phase = Phase.broken
-        var generation = 0
-        var ticketLast: UInt64 = 0
-        /// Calls of this generation that are not decided.
-        var inFlight = 0
-        var parked: [UInt64: Parked] = [:]
-        var recovery: Task<Void, Never>?
-    }
-
-    private enum Step: Sendable {
-        case awaiting(Flight)
-        case parked(OneShot<Result<Flight, ExchangeError>>)
-    }
-
-    private let session: RedisSession
-    private let setup: ShardSetup
+    let session: RedisSession
+    let setup: ShardSetup
     private let timeout: Duration
-    private let clock: (any ExchangeClock)?
-    private let state = Mutex(State())
+    let clock: (any ExchangeClock)?
+    private let confirmation: ReplicaConfirmation?
+    let backOff = RedisBackOff()
+    let state = Mutex(State())
 
-    var address: String { session.configuration.address.description }
+    var address: String { session.configuration.place }
+    private var topology: RedisConfiguration.Topology { session.configuration.topology }
 
     init(session: RedisSession, setup: ShardSetup, timeout: Duration, clock: (any ExchangeClock)?) {
         self.session = session
         self.setup = setup
         self.timeout = timeout
         self.clock = clock
+        let replicas = session.configuration.replicaCountMin
+        confirmation = replicas > 0 ? ReplicaConfirmation(replicaCount: replicas) : nil
     }
 
     // MARK: Calls
@@ -64,6 +34,7 @@ final class ScriptPipeline: Sendable {
         _ calls: [ScriptCall], operation: String, isolation: isolated (any Actor)? = #isolation
     ) async throws(ExchangeError) -> [RedisReply] {
         let deadline = ContinuousClock.now.advanced(by: timeout)
+        if operation != Self.tickName, let loss = takeLoss() { throw loss }
         let steps = state.withLock { state in calls.map { begin($0, deadline, &state) } }
         var replies: [RedisReply] = []
         var failure: ExchangeError?
@@ -78,6 +49,17 @@ final class ScriptPipeline: Sendable {
         return replies
     }
 
+    /// Time passes for nobody in particular: a tick is not whom to tell of a loss.
+    static let tickName = "tick"
+
+    private func takeLoss() -> ExchangeError? {
+        state.withLock { state in
+            guard let loss = state.loss else { return nil }
+            state.loss = nil
+            return loss
+        }
+    }
+
     private func begin(
         _ call: ScriptCall, _ deadline: ContinuousClock.Instant, _ state: inout State
     ) -> (UInt64, Step)? {
@@ -85,25 +67,28 @@ final class ScriptPipeline: Sendable {
         let ticket = state.ticketLast
         switch state.phase {
         case .closed: return nil
-        case .open(let connection, let digests) where state.parked.isEmpty:
-            return (ticket, .awaiting(send(call, connection, digests, &state)))
+        case .open(let connection, let digests, let stretch) where state.parked.isEmpty:
+            return (ticket, .awaiting(send(call, connection, digests, stretch, &state)))
         case .open, .broken:
             return (ticket, park(call, ticket, deadline, &state))
         }
     }
 
-    private func send(
-        _ call: ScriptCall, _ connection: RedisConnection, _ digests: ShardSetup.Digests, _ state: inout State
+    func send(
+        _ call: ScriptCall, _ connection: RedisConnection, _ digests: ShardSetup.Digests,
+        _ stretch: ShardMemory.Stretch, _ state: inout State
     ) -> Flight {
         state.inFlight += 1
         let digest = RedisArgument.string(digests[call.script] ?? "")
         let pending = connection.submit(["EVALSHA", digest] + arguments(of: call))
-        return Flight(pending: pending, connection: connection, generation: state.generation)
+        return Flight(
+            pending: pending, connection: connection, generation: state.generation, floor: state.memory.seen,
+            stretch: stretch)
     }
 
     private func arguments(of call: ScriptCall) -> [RedisArgument] {
         let time = clock.map { String($0.now().milliseconds) } ?? ""
-        return ["1", .string(setup.base), .string(time), .bytes(call.request)] + call.blobs
+        return setup.keys + [.string(time), .bytes(call.request)] + call.blobs
     }
 
     private func park(
@@ -129,12 +114,9 @@ final class ScriptPipeline: Sendable {
         while true {
             switch step {
             case .awaiting(let flight):
-                let result: Result<RedisReply, RedisError>
-                do throws(RedisError) { result = .success(try await flight.pending.value()) } catch {
-                    result = .failure(error)
-                }
+                let result = await result(of: flight, call, deadline)
                 guard let next = decide(result, flight, call, ticket, deadline) else {
-                    return try await reply(result, call, flight.connection, operation)
+                    return try await reply(result, call, flight, operation)
                 }
                 step = next
             case .parked(let slot):
@@ -149,47 +131,93 @@ final class ScriptPipeline: Sendable {
         }
     }
 
+    /// The reply, once as many replicas have what the script wrote as was asked for.
+    private func result(
+        of flight: Flight, _ call: ScriptCall, _ deadline: ContinuousClock.Instant,
+        isolation: isolated (any Actor)? = #isolation
+    ) async -> Result<RedisReply, RedisError> {
+        do throws(RedisError) {
+            let reply = try await flight.pending.value()
+            if let confirmation, call.script.isMarked {
+                if case .error = reply { return .success(reply) }
+                try await confirmation.confirm(flight.connection, before: deadline)
+            }
+            return .success(reply)
+        } catch { return .failure(error) }
+    }
+
     /// Counts a result; says whether, and how, the call goes on. Nil if the result stands.
     private func decide(
         _ result: Result<RedisReply, RedisError>, _ flight: Flight, _ call: ScriptCall, _ ticket: UInt64,
         _ deadline: ContinuousClock.Instant
     ) -> Step? {
-        let isBroken = Self.isBroken(result)
-        // What has not answered in time may never answer: the connection goes, and all that wait on it try again.
-        if case .failure(let error) = result, error.code == .timedOut { flight.connection.close() }
+        let mustRepeat = mustRepeat(result, on: flight.connection)
         return state.withLock { state in
             if flight.generation == state.generation { state.inFlight -= 1 }
-            if isBroken, flight.generation == state.generation, case .open = state.phase { state.phase = .broken }
+            if case .success(let reply) = result, call.script.isMarked { Self.note(reply, of: flight, &state) }
+            if mustRepeat {
+                if flight.generation == state.generation, case .open = state.phase { state.phase = .broken }
+            } else if flight.generation == state.generation {
+                state.stumbles = 0
+            }
             defer { if !state.parked.isEmpty { startRecovery(&state) } }
-            guard isBroken, ContinuousClock.now < deadline else { return nil }
+            guard mustRepeat, ContinuousClock.now < deadline else { return nil }
             if case .closed = state.phase { return nil }
             return park(call, ticket, deadline, &state)
         }
     }
 
-    /// Whether a result only says that the connection, or what the server knew, is gone.
-    private static func isBroken(_ result: Result<RedisReply, RedisError>) -> Bool {
+    /// Whether a result only says that the connection, or what the server knew, is gone, or that it is not the time or
+    /// the place.
+    private func mustRepeat(_ result: Result<RedisReply, RedisError>, on connection: RedisConnection) -> Bool {
         switch result {
-        case .success(.error(let text)): text.hasPrefix("NOSCRIPT") || text.hasPrefix("LOADING")
-        case .success: false
-        case .failure(let error): [.connectionLost, .notConnected, .timedOut].contains(error.code)
+        case .success(.error(let text)):
+            guard let detour = Detour(text, topology) else {
+                // A name may mean another server by now.
+                if text.hasPrefix("READONLY") { connection.close() }
+                return false
+            }
+            if case .elsewhere(let address) = detour { session.leave(connection, for: address) }
+            return true
+        case .success:
+            return false
+        case .failure(let error):
+            // What has not answered in time may never answer: the connection goes, and all that wait on it try again.
+            if error.code == .timedOut { connection.close() }
+            return [.connectionLost, .notConnected, .timedOut].contains(error.code)
         }
     }
 
     private func reply(
-        _ result: Result<RedisReply, RedisError>, _ call: ScriptCall, _ connection: RedisConnection,
-        _ operation: String,
+        _ result: Result<RedisReply, RedisError>, _ call: ScriptCall, _ flight: Flight, _ operation: String,
         isolation: isolated (any Actor)? = #isolation
     ) async throws(ExchangeError) -> RedisReply {
         switch result {
         case .success(.error(let text)):
             guard text.contains("WRONGTYPE") else { throw .refusal(text, of: operation, at: address) }
-            throw await explain(call, text, connection, operation)
-        case .success(let reply): return reply
+            throw await explain(call, text, flight.connection, operation)
+        case .success(let reply):
+            guard call.script.isMarked else { return reply }
+            guard let first = reply.array?.first else { throw ReplyRow.mismatch("an answer with marks", reply) }
+            return first
         case .failure(let error):
             if case .closed = state.withLock({ $0.phase }) { throw closed }
             throw ExchangeError(error)
         }
+    }
+
+    /// Remembers how far the shard has come. If it was further already, it was flushed or restored under this very
+    /// connection: what comes next waits for a look at that.
+    private static func note(_ reply: RedisReply, of flight: Flight, _ state: inout State) {
+        guard flight.generation == state.generation, let fields = reply.array,
+            let marks = ShardMarks(fields.dropFirst()), marks != ShardMarks()
+        else { return }
+        if marks.isBehind(flight.floor) {
+            if case .open = state.phase { state.phase = .broken }
+            return
+        }
+        state.memory.seen.raise(to: marks)
+        if state.memory.stretch != flight.stretch { state.memory.stretch = flight.stretch }
     }
 
     /// Runs a script that stumbled over a foreign key once more, to learn which.
@@ -200,75 +228,6 @@ final class ScriptPipeline: Sendable {
         let reply = try? await connection.command(["EVAL", .string(source)] + arguments(of: call))
         guard case .error(let explanation) = reply else { return .refusal(text, of: operation, at: address) }
         return .foreignKey(explanation, of: operation, at: address)
-    }
-
-    // MARK: Connections
-
-    /// Sees to a fresh connection once nothing is under way on the old one.
-    private func startRecovery(_ state: inout State) {
-        guard state.inFlight == 0, state.recovery == nil, !state.parked.isEmpty else { return }
-        if case .closed = state.phase { return }
-        // Unstructured, for it serves all that wait; it ends when none is left.
-        state.recovery = Task(executorPreference: RedisLoop.shared.tasks) { await self.recover() }
-    }
-
-    private func recover() async {
-        while let deadline = nextDeadline() {
-            do throws(ExchangeError) {
-                let connection = try await self.connection(before: deadline)
-                return resume(connection, try await setup.run(on: connection))
-            } catch {
-                fail(error)
-            }
-        }
-    }
-
-    private func connection(before deadline: ContinuousClock.Instant) async throws(ExchangeError) -> RedisConnection {
-        do throws(RedisError) { return try await session.connection(deadline: deadline) } catch {
-            throw ExchangeError(error)
-        }
-    }
-
-    /// Until when the least patient caller waits; nil, and nobody recovers any more, when none does.
-    private func nextDeadline() -> ContinuousClock.Instant? {
-        state.withLock { state in
-            if case .closed = state.phase { state.recovery = nil }
-            guard state.recovery != nil, let first = state.parked.values.map(\.deadline).min() else {
-                state.recovery = nil
-                return nil
-            }
-            return first
-        }
-    }
-
-    /// Sends what was parked, oldest first.
-    private func resume(_ connection: RedisConnection, _ digests: ShardSetup.Digests) {
-        state.withLock { state in
-            state.recovery = nil
-            if case .closed = state.phase { return }
-            state.phase = .open(connection, digests)
-            state.generation += 1
-            state.inFlight = 0
-            let parked = state.parked.sorted { $0.key < $1.key }
-            state.parked = [:]
-            for (_, call) in parked {
-                call.slot.complete(.success(.success(send(call.call, connection, digests, &state))))
-            }
-        }
-    }
-
-    /// Ends the wait of those for whom the failure is final.
-    private func fail(_ error: ExchangeError) {
-        let isTransient = error.code == .unreachable
-        let now = ContinuousClock.now
-        let failed = state.withLock { state in
-            let failed = state.parked.filter { !isTransient || $0.value.deadline <= now }
-            for ticket in failed.keys { state.parked[ticket] = nil }
-            return failed
-        }
-        for call in failed.values {
-            call.slot.complete(.success(.failure(error)))
-        }
     }
 
     func close() {
@@ -282,7 +241,7 @@ final class ScriptPipeline: Sendable {
         session.close()
     }
 
-    private var closed: ExchangeError {
+    var closed: ExchangeError {
         ExchangeError(.closed, "the exchange at redis \(address) has been closed by this process")
     }
 }

@@ -6,80 +6,44 @@ enum ServerDurability {
     private static let versionMin = (6, 2)
 
     static func read(_ connection: RedisConnection) async throws(ExchangeError) -> DurabilityStatement {
-        let config = connection.submit(["CONFIG", "GET", "append*"])
-        let save = connection.submit(["CONFIG", "GET", "save"])
+        let names = ["append*", "no-appendfsync-on-rewrite", "min-replicas-*", "save"]
+        let config = names.map { connection.submit(["CONFIG", "GET", .string($0)]) }
         let info = connection.submit(["INFO", "server"])
         let replication = connection.submit(["INFO", "replication"])
+        let cluster = connection.submit(["INFO", "cluster"])
         do throws(RedisError) {
-            let facts = Facts(
-                config: try await config.value(), save: try await save.value(),
-                replication: try await replication.value())
+            var facts = ServerFacts(connection.configuration)
+            for reply in config { facts.read(config: try await reply.value()) }
+            facts.read(replication: try await replication.value().text ?? "")
             try checkVersion(try await info.value(), connection.address)
+            try checkRole(facts, try await cluster.value(), connection)
             return facts.statement
         } catch { throw ExchangeError(error) }
     }
 
+    /// A replica takes no writes, and a node of a cluster not those of others.
+    private static func checkRole(
+        _ facts: ServerFacts, _ cluster: RedisReply, _ connection: RedisConnection
+    ) throws(RedisError) {
+        guard connection.configuration.topology == .single else { return }
+        if ServerInfo.line("cluster_enabled", in: cluster.text ?? "") == "1" {
+            throw RedisError(
+                .invalidConfiguration, address: connection.address,
+                "this server is part of a Redis Cluster: write redis+cluster:// in place of redis:// in the URL")
+        }
+        guard !facts.isReplica else {
+            throw RedisError(
+                .server, address: connection.address,
+                "this server is a replica and takes no writes: name its primary in the URL, or the Sentinels that know "
+                    + "it (redis+sentinel://host:port/primary-name)")
+        }
+    }
+
     private static func checkVersion(_ reply: RedisReply, _ address: String) throws(RedisError) {
-        guard let version = Facts.line("redis_version", in: reply.text ?? "") else { return }
+        guard let version = ServerInfo.line("redis_version", in: reply.text ?? "") else { return }
         let parts = version.split(separator: ".").compactMap { Int($0) }
         guard parts.count >= 2, (parts[0], parts[1]) < versionMin else { return }
         throw RedisError(
             .invalidConfiguration, address: address, "the server is Redis \(version); 6.2 or later is needed")
-    }
-
-    private struct Facts {
-        var settings: [String: String] = [:]
-        var isForbidden = false
-        var replicaCount = 0
-
-        init(config: RedisReply, save: RedisReply, replication: RedisReply) {
-            for reply in [config, save] {
-                guard let array = reply.array else {
-                    isForbidden = true
-                    continue
-                }
-                for index in stride(from: 0, to: array.count - 1, by: 2) {
-                    if let name = array[index].text { settings[name] = array[index + 1].text }
-                }
-            }
-            replicaCount = Self.line("connected_slaves", in: replication.text ?? "").flatMap { Int($0) } ?? 0
-        }
-
-        static func line(_ name: String, in info: String) -> String? {
-            for line in info.split(whereSeparator: \.isNewline) where line.hasPrefix("\(name):") {
-                return String(line.dropFirst(name.count + 1))
-            }
-            return nil
-        }
-
-        var statement: DurabilityStatement {
-            let replicas = "\(replicaCount) replica\(replicaCount == 1 ? "" : "s")"
-            guard !isForbidden else {
-                return DurabilityStatement(
-                    level: .volatile,
-                    detail: "unknown, since this user may not CONFIG GET; taken for volatile; \(replicas)")
-            }
-            guard settings["appendonly"] == "yes" else {
-                let snapshots = settings["save"]?.isEmpty == false ? "; snapshots now and then" : ""
-                return DurabilityStatement(
-                    level: .volatile, detail: "redis without an append-only file\(snapshots); \(replicas)")
-            }
-            switch settings["appendfsync"] {
-            case "always":
-                return DurabilityStatement(
-                    level: .durable, detail: "redis append-only file, synced before each answer; \(replicas)")
-            case "everysec":
-                return DurabilityStatement(
-                    level: .journaled,
-                    detail:
-                        "redis append-only file, synced every second: a crash of the machine loses up to 1 s; "
-                        + replicas
-                )
-            default:
-                return DurabilityStatement(
-                    level: .volatile,
-                    detail: "redis append-only file that is never synced (appendfsync no); \(replicas)")
-            }
-        }
     }
 }

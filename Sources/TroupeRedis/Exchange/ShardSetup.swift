@@ -1,9 +1,10 @@
 internal import TroupeCore
 
-/// What a connection to a shard begins with: is the place ours, and does the server know our scripts?
+/// What a connection to a shard begins with: is the place ours, does the server know our scripts, and has it kept what
+/// we know of?
 struct ShardSetup: Sendable {
     /// Version of keys and scripts.
-    static let schema = "1"
+    static let schema = "2"
 
     var base: String
     var limits: ShardLimits
@@ -12,24 +13,75 @@ struct ShardSetup: Sendable {
     /// The digests by which scripts are called.
     typealias Digests = [Script: String]
 
-    func run(on connection: RedisConnection) async throws(ExchangeError) -> Digests {
+    /// What was found.
+    struct Finding: Sendable {
+        var digests: Digests
+        /// The stretch of history in which the connection was made.
+        var stretch: ShardMemory.Stretch
+        var memory: ShardMemory
+        /// Set if the shard lacks what it had acknowledged to us.
+        var loss: ExchangeError?
+    }
+
+    /// The keys that scripts name. The first one never exists and the second one always does: on a cluster, a slot that
+    /// is being moved has therefore never all of them in one place, and no script runs on a part of its shard.
+    var keys: [RedisArgument] { ["2", .string(base), .string("\(base):meta")] }
+
+    func run(
+        on connection: RedisConnection, _ memory: ShardMemory, clock: (any ExchangeClock)?
+    ) async throws(ExchangeError) -> Finding {
+        let info = connection.submit(["INFO", "server"])
         let pending = Script.allCases.map { script in
             (script, connection.submit(["SCRIPT", "LOAD", .string(script.source(limits))]))
         }
         try await claimPlace(connection)
+        let run = ServerInfo.line("run_id", in: try await Self.value(of: info).text ?? "") ?? "unknown"
         var digests = Digests()
         for (script, reply) in pending {
             let answer = try await Self.value(of: reply)
-            if case .error(let text) = answer {
-                throw ExchangeError.refusal(text, of: "SCRIPT LOAD", at: connection.address)
-            }
+            if case .error(let text) = answer { throw refusal(text, "SCRIPT LOAD", connection) }
             digests[script] = answer.text
         }
-        return digests
+        return try await open(connection, digests, memory, run, clock)
+    }
+
+    private func open(
+        _ connection: RedisConnection, _ digests: Digests, _ memory: ShardMemory, _ run: String,
+        _ clock: (any ExchangeClock)?
+    ) async throws(ExchangeError) -> Finding {
+        let call = ScriptCall(.open) { writer in
+            writer.put("run", run)
+            writer.put("number", memory.stretch.map { Int64($0.number) })
+            writer.put("before", memory.stretch?.run)
+            writer.put("seen", memory.seen.counts) { writer, count in writer.integer(Int64(count)) }
+        }
+        let time = clock.map { String($0.now().milliseconds) } ?? ""
+        let arguments: [RedisArgument] = ["EVALSHA", .string(digests[.open] ?? "")] + keys + [.string(time)]
+        let reply = try await Self.value(of: connection.submit(arguments + [.bytes(call.request)]))
+        if case .error(let text) = reply { throw refusal(text, "connect", connection) }
+        guard let fields = reply.array, let marks = ShardMarks(fields.dropFirst()), let answer = fields.first?.array,
+            answer.count == 2, let number = answer[0].integer
+        else { throw ReplyRow.mismatch("the opening of a connection", reply) }
+        let stretch = ShardMemory.Stretch(number: number, run: run)
+        guard let missing = answer[1].array else { return Finding(digests: digests, stretch: stretch, memory: memory) }
+        var next = ShardMemory(stretch: stretch, seen: ShardMarks())
+        next.seen.raise(to: marks)
+        let loss = ExchangeError.wentBack(missing.map { $0.integer ?? 0 }, at: connection.address)
+        return Finding(digests: digests, stretch: stretch, memory: next, loss: loss)
     }
 
     private static func value(of reply: RedisPending) async throws(ExchangeError) -> RedisReply {
         do throws(RedisError) { return try await reply.value() } catch { throw ExchangeError(error) }
+    }
+
+    /// What an error of the server means. One that will pass costs the connection, so that the next one is made where
+    /// the keys are then.
+    private func refusal(_ text: String, _ what: String, _ connection: RedisConnection) -> ExchangeError {
+        guard Detour(text, connection.configuration.topology) != nil else {
+            return .refusal(text, of: what, at: connection.address)
+        }
+        connection.close()
+        return ExchangeError(.unreachable, "redis \(connection.address): not now: \(text)")
     }
 
     /// Signs the place, or reads who has.
@@ -38,7 +90,7 @@ struct ShardSetup: Sendable {
         let count = String(shardCount)
         let sign: [RedisArgument] = ["HSETNX", .string(meta), "troupe", .string(Self.schema)]
         let first = connection.submit(["HGETALL", .string(meta)])
-        if case .array(let found) = try await check(Self.value(of: first), connection, meta), !found.isEmpty {
+        if case .array(let found) = try await check(Self.value(of: first), connection, meta), !Self.isUnsigned(found) {
             return try verify(found, meta, connection)
         }
         let replies = [
@@ -50,12 +102,21 @@ struct ShardSetup: Sendable {
         try verify(again.array ?? [], meta, connection)
     }
 
+    /// What scripts write there by themselves, if the place was flushed under them.
+    private static let fieldsOfScripts: Set<String> = [
+        "entered", "left", "acts", "counter", "dead", "now", "stretches",
+    ]
+
+    private static func isUnsigned(_ found: [RedisReply]) -> Bool {
+        stride(from: 0, to: found.count, by: 2).allSatisfy { fieldsOfScripts.contains(found[$0].text ?? "") }
+    }
+
     private func check(
         _ reply: RedisReply, _ connection: RedisConnection, _ key: String
     ) throws(ExchangeError) -> RedisReply {
         guard case .error(let text) = reply else { return reply }
         if text.hasPrefix("WRONGTYPE") { throw foreign(key, connection) }
-        throw ExchangeError.refusal(text, of: "connect", at: connection.address)
+        throw refusal(text, "connect", connection)
     }
 
     private func foreign(_ key: String, _ connection: RedisConnection) -> ExchangeError {

@@ -14,33 +14,48 @@ final class StreamWaits: Sendable {
     private static let idleMax = 4
 
     private let configuration: RedisConfiguration
+    private let locator: RedisLocator
+    private let confirmation: ReplicaConfirmation?
+    private let backOff = RedisBackOff()
     /// How long a wait goes on while the server cannot be reached.
     private let timeout: Duration
     private let state = Mutex(State())
 
-    init(configuration: RedisConfiguration, timeout: Duration) {
+    init(configuration: RedisConfiguration, locator: RedisLocator, timeout: Duration) {
         self.configuration = configuration
+        self.locator = locator
+        let replicas = configuration.replicaCountMin
+        confirmation = replicas > 0 ? ReplicaConfirmation(replicaCount: replicas) : nil
         self.timeout = timeout
     }
 
-    private var address: String { configuration.address.description }
+    private var address: String { configuration.place }
 
     /// The items of a stream behind `position`, waiting for one up to `wait`; forgets those up to it. Empty when there
     /// was none, or the task was cancelled.
+    ///
+    /// - Parameter isFinal: whether the items count as acknowledged, so that replicas must have them if that was asked.
     func items(
-        of key: String, after position: StreamPosition?, max: Int, wait: Duration, keeping: Int64?
+        of key: String, after position: StreamPosition?, max: Int, wait: Duration, keeping: Int64?, isFinal: Bool
     ) async throws(ExchangeError) -> [RedisReply] {
         let session = try take()
         defer { giveBack(session) }
         let start = ContinuousClock.now
         let end = start.advanced(by: wait)
         let limit = start.advanced(by: Swift.max(wait, timeout))
+        var detours = 0
         while true {
             do throws(RedisError) {
                 let connection = try await session.connection(deadline: limit)
                 let left = Swift.max(Duration.milliseconds(1), ContinuousClock.now.duration(to: end))
                 let reply = try await read(connection, key, position, max, left, keeping)
-                return try Self.items(in: reply, key, address)
+                if case .error(let text) = reply, let detour = Detour(text, configuration.topology) {
+                    try await take(detour, text, connection, session, &detours, until: limit)
+                    continue
+                }
+                let items = try Self.items(in: reply, key, address)
+                if isFinal, !items.isEmpty { try await confirm(connection, limit) }
+                return items
             } catch {
                 if error.code == .cancelled || Task.isCancelled { return [] }
                 if state.withLock({ $0.isClosed }) { throw closed }
@@ -48,6 +63,29 @@ final class StreamWaits: Sendable {
                 if ContinuousClock.now >= end, error.code != .unreachable { return [] }
             }
         }
+    }
+
+    /// Goes where the server says, or waits a little.
+    private func take(
+        _ detour: Detour, _ text: String, _ connection: RedisConnection, _ session: RedisSession,
+        _ detours: inout Int, until limit: ContinuousClock.Instant
+    ) async throws(RedisError) {
+        detours += 1
+        if case .elsewhere(let address) = detour { session.leave(connection, for: address) }
+        guard ContinuousClock.now < limit else {
+            throw RedisError(.server, address: connection.address, text)
+        }
+        do { try await Task.sleep(for: backOff.pause(before: detours)) } catch {
+            throw RedisError(.cancelled, address: connection.address, "the wait was cancelled")
+        }
+    }
+
+    private func confirm(_ connection: RedisConnection, _ deadline: ContinuousClock.Instant) async throws(RedisError) {
+        guard let confirmation else { return }
+        // What a wait brings was written after the wait began, and a confirmation covers what the connection's last
+        // command has seen: another one is needed.
+        connection.submit(["PING"]) { _ in }
+        try await confirmation.confirm(connection, before: deadline)
     }
 
     /// One write: forgets what was passed, and waits for more.
@@ -98,7 +136,7 @@ final class StreamWaits: Sendable {
     private func take() throws(ExchangeError) -> RedisSession {
         let session = state.withLock { state -> RedisSession? in
             guard !state.isClosed else { return nil }
-            let session = state.idle.popLast() ?? RedisSession(configuration)
+            let session = state.idle.popLast() ?? RedisSession(configuration, locator: locator)
             state.busy[ObjectIdentifier(session)] = session
             return session
         }

@@ -27,18 +27,19 @@ extension RedisConnector {
     }
 
     func task(_ verb: String, _ key: String) -> RedisObjectTask {
-        RedisObjectTask(verb: verb, key: key, redisKey: keyPrefix + key, server: server)
+        RedisObjectTask(verb: verb, key: key, redisKey: parts.redisKey(key), server: server)
     }
 
     func ask(_ command: [RedisArgument], _ task: RedisObjectTask) async throws(StoreError) -> RedisReply {
-        try await perform([command], bytes: 0, by: inline, task)[0]
+        try await perform([command], bytes: 0, task)[0]
     }
 
+    /// Sends commands on objects that lie together with the task's.
     func perform(
-        _ commands: [[RedisArgument]], bytes: Int, by lane: RedisLane, _ task: RedisObjectTask
+        _ commands: [[RedisArgument]], bytes: Int, isBulk: Bool = false, _ task: RedisObjectTask
     ) async throws(StoreError) -> [RedisReply] {
         do throws(RedisError) {
-            return try await lane.perform(commands, bytes: bytes)
+            return try await parts.lane(of: task.key, isBulk: isBulk).perform(commands, bytes: bytes)
         } catch { throw task.failure(error) }
     }
 
@@ -53,7 +54,7 @@ extension RedisConnector {
         guard let first = used.first else { return }
         let tasks = used.map { task("replace", $0.key) }
         let sizes = try await perform(
-            tasks.map { ["STRLEN", .string($0.redisKey)] }, bytes: 0, by: inline, task("replace", first.key))
+            tasks.map { ["STRLEN", .string($0.redisKey)] }, bytes: 0, task("replace", first.key))
         for (task, size) in zip(tasks, sizes) { _ = try task.integer(size) }
         _ = try await set(used[...], [], expiresAfter: expiresAfter)
     }
@@ -65,11 +66,11 @@ extension RedisConnector {
         guard let first = objects.first else { return [] }
         let expiry: [RedisArgument] = expiresAfter.map { ["PX", .integer(Self.milliseconds($0))] } ?? []
         let commands = objects.map { object -> [RedisArgument] in
-            ["SET", .string(keyPrefix + object.key), .bytes(object.bytes)] + condition + expiry
+            ["SET", .string(parts.redisKey(object.key)), .bytes(object.bytes)] + condition + expiry
         }
         let bytes = objects.reduce(0) { $0 + $1.bytes.count }
         let replies = try await perform(
-            commands, bytes: bytes, by: bytes <= Self.inlineSizeBytesMax ? inline : bulk, task("put", first.key))
+            commands, bytes: bytes, isBulk: bytes > Self.inlineSizeBytesMax, task("put", first.key))
         var heldBack: [(key: String, bytes: [UInt8])] = []
         for (object, reply) in zip(objects, replies) {
             if try task("put", object.key).check(reply).isNull { heldBack.append(object) }
@@ -81,14 +82,14 @@ extension RedisConnector {
 
     /// Whole objects, each of one moment. The first trip asks for one byte more than is inline: fewer bytes are all of
     /// the object, and none at all are those of an empty object, of a missing one or of one that has just changed.
-    func wholes(_ keys: [String], by lane: RedisLane) async throws(StoreError) -> [[UInt8]?] {
+    func wholes(_ keys: [String], isBulk: Bool) async throws(StoreError) -> [[UInt8]?] {
         let tasks = keys.map { task("get", $0) }
         guard let first = tasks.first else { return [] }
         let commands = tasks.flatMap { task -> [[RedisArgument]] in
             let name = RedisArgument.string(task.redisKey)
             return [["GETRANGE", name, 0, .integer(Self.inlineSizeBytesMax)], ["EXISTS", name]]
         }
-        let replies = try await perform(commands, bytes: keys.count * Self.inlineSizeBytesMax, by: lane, first)
+        let replies = try await perform(commands, bytes: keys.count * Self.inlineSizeBytesMax, isBulk: isBulk, first)
         var objects: [[UInt8]?] = []
         for (index, task) in tasks.enumerated() {
             let bytes = try task.bytes(replies[2 * index])
@@ -107,7 +108,7 @@ extension RedisConnector {
     private func large(_ task: RedisObjectTask) async throws(StoreError) -> [UInt8]? {
         guard let size = try await size(task) else { return nil }
         try checkSize(size, task)
-        let replies = try await perform([["GET", .string(task.redisKey)]], bytes: size, by: bulk, task)
+        let replies = try await perform([["GET", .string(task.redisKey)]], bytes: size, isBulk: true, task)
         return try task.bytesOrNil(replies[0])
     }
 
@@ -124,8 +125,7 @@ extension RedisConnector {
                 ["GETRANGE", name, .integer(range.lowerBound), .integer(range.upperBound - 1)],
                 ["STRLEN", name], ["EXISTS", name],
             ],
-            bytes: min(range.count, objectSizeBytesMax), by: range.count <= Self.inlineSizeBytesMax ? inline : bulk,
-            task)
+            bytes: min(range.count, objectSizeBytesMax), isBulk: range.count > Self.inlineSizeBytesMax, task)
         let bytes = try task.bytes(replies[0])
         let size = try task.integer(replies[1])
         let exists = try task.integer(replies[2]) == 1
@@ -133,12 +133,12 @@ extension RedisConnector {
         if !exists { return nil }
         if size > 0 && range.lowerBound >= size { return [] }
         // An empty object, or one that was put between these commands: only one look at all of it can tell.
-        return try await wholes([task.key], by: inline)[0].map { Array($0[range.clamped(to: 0..<$0.count)]) }
+        return try await wholes([task.key], isBulk: false)[0].map { Array($0[range.clamped(to: 0..<$0.count)]) }
     }
 
     func size(_ task: RedisObjectTask) async throws(StoreError) -> Int? {
         let name = RedisArgument.string(task.redisKey)
-        let replies = try await perform([["STRLEN", name], ["EXISTS", name]], bytes: 0, by: inline, task)
+        let replies = try await perform([["STRLEN", name], ["EXISTS", name]], bytes: 0, task)
         let size = try task.integer(replies[0])
         if size > 0 { return size }
         guard try task.integer(replies[1]) == 1 else { return nil }

@@ -31,14 +31,21 @@ extension RedisConnector {
     /// The place as a URL that `RedisConfiguration(url:)` reads, without user, password and local files.
     static func publicAddress(of configuration: RedisConfiguration) -> String {
         let (database, prefix) = (configuration.database, configuration.prefix)
-        switch configuration.address {
-        case .tcp(let host, let port):
-            let scheme = configuration.tls == nil ? "redis" : "rediss"
-            let name = host.contains(":") ? "[\(host.lowercased())]" : encoded(host.lowercased())
-            return "\(scheme)://\(name):\(port)/\(database)?prefix=\(prefix)"
-        case .unix(let path):
-            return "redis+unix://\(encoded(path))?db=\(database)&prefix=\(prefix)"
+        let secure = configuration.tls == nil ? "redis" : "rediss"
+        let hosts = configuration.seeds.map { hostAndPort($0) }.joined(separator: ",")
+        switch (configuration.topology, configuration.address) {
+        case (.single, .unix(let path)): return "redis+unix://\(encoded(path))?db=\(database)&prefix=\(prefix)"
+        case (.single, .tcp): return "\(secure)://\(hosts)/\(database)?prefix=\(prefix)"
+        case (.sentinel(let primary, _), _):
+            return "\(secure)+sentinel://\(hosts)/\(encoded(primary))/\(database)?prefix=\(prefix)"
+        case (.cluster, _): return "\(secure)+cluster://\(hosts)?prefix=\(prefix)"
         }
+    }
+
+    private static func hostAndPort(_ address: RedisConfiguration.Address) -> String {
+        guard case .tcp(let host, let port) = address else { return "" }
+        let name = host.contains(":") ? "[\(host.lowercased())]" : encoded(host.lowercased())
+        return "\(name):\(port)"
     }
 
     private static func encoded(_ text: String) -> String {

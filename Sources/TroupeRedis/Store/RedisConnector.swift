@@ -10,6 +10,9 @@ public import TroupeStore
 /// one that evicts keys makes objects vanish. A value of another type that another program keeps under an object's
 /// Redis key is never changed: such an operation throws ``StoreError/Code/foreignData``. A delete whose connection is
 /// lost is sent again; it returns false if the first one had arrived.
+///
+/// On a Redis Cluster the keys are `<prefix>:{obj-N}:<key>`, N being one of 16 by the object's key, so that objects are
+/// spread over the nodes and those of one N lie together.
 public final class RedisConnector: Connector, BatchingConnector, ExpiringConnector {
     /// The bounds of a connector.
     public struct Options: Sendable {
@@ -34,9 +37,7 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
     public let objectSizeBytesMax: Int
 
     let server: String
-    let keyPrefix: String
-    let inline: RedisLane
-    let bulk: RedisLane
+    let parts: RedisObjectParts
 
     /// - Throws: ``StoreError/Code/invalidArgument`` if the prefix or an option cannot be used. The server is not
     ///   contacted before the first operation.
@@ -44,16 +45,8 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
         try Self.check(configuration, options)
         address = Self.publicAddress(of: configuration)
         objectSizeBytesMax = options.objectSizeBytesMax
-        server = configuration.address.description
-        keyPrefix = "\(configuration.prefix):obj:"
-        let limits = RedisLane.Limits(
-            inFlightBytesMax: options.inFlightBytesMax, bytesPerSecondMin: options.bytesPerSecondMin)
-        inline = RedisLane(configuration, loop: .shared, limits: limits)
-        var large = configuration
-        large.clientName += "-bulk"
-        large.replySizeBytesMax = options.objectSizeBytesMax + (1 << 20)
-        large.unsentSizeBytesMax = max(configuration.unsentSizeBytesMax, options.objectSizeBytesMax)
-        bulk = RedisLane(large, loop: .bulk, limits: limits)
+        server = configuration.place
+        parts = RedisObjectParts(configuration, options)
     }
 
     /// A connector to the place that the URL names; see `RedisConfiguration.init(url:furtherOptions:)` for its forms.
@@ -88,7 +81,7 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
 
     public func get(_ key: String, range: Range<Int>?) async throws(StoreError) -> [UInt8]? {
         try ConnectorCheck.get(key, range: range)
-        guard let range else { return try await wholes([key], by: inline)[0] }
+        guard let range else { return try await wholes([key], isBulk: false)[0] }
         guard !range.isEmpty else { return try await size(task("get", key)) == nil ? nil : [] }
         return try await part(range, task("get a range of", key))
     }
@@ -118,7 +111,7 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
             return try await task.integer(ask(["PEXPIRE", name, .integer(Self.milliseconds(expiresAfter))], task)) == 1
         }
         // The answer to PERSIST is the same for an object that never expires and for none.
-        let replies = try await perform([["PERSIST", name], ["EXISTS", name]], bytes: 0, by: inline, task)
+        let replies = try await perform([["PERSIST", name], ["EXISTS", name]], bytes: 0, task)
         return try task.integer(replies[0]) + task.integer(replies[1]) > 0
     }
 
@@ -130,18 +123,23 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
                 object.key, sizeBytes: object.bytes.count, expiresAfter: expiresAfter,
                 objectSizeBytesMax: objectSizeBytesMax)
         }
-        for trip in Self.trips(objects.map(\.bytes.count)) {
-            try await store(objects[trip], expiresAfter: expiresAfter)
+        for group in parts.groups(of: objects.map(\.key)) {
+            let objects = group.map { objects[$0] }
+            for trip in Self.trips(objects.map(\.bytes.count)) {
+                try await store(objects[trip], expiresAfter: expiresAfter)
+            }
         }
     }
 
     public func get(_ keys: [String]) async throws(StoreError) -> [[UInt8]?] {
         for key in keys { try ObjectName.validate(key: key) }
-        var objects: [[UInt8]?] = []
-        objects.reserveCapacity(keys.count)
-        // Not by MGET: it passes values of other types off as missing ones, and its reply has no bound.
-        for trip in Self.trips(keys.map { _ in Self.inlineSizeBytesMax }) {
-            objects += try await wholes(Array(keys[trip]), by: trip.count == 1 ? inline : bulk)
+        var objects = [[UInt8]?](repeating: nil, count: keys.count)
+        for group in parts.groups(of: keys) {
+            // Not by MGET: it passes values of other types off as missing ones, and its reply has no bound.
+            for trip in Self.trips(group.map { _ in Self.inlineSizeBytesMax }) {
+                let found = try await wholes(group[trip].map { keys[$0] }, isBulk: trip.count > 1)
+                for (index, object) in zip(group[trip], found) { objects[index] = object }
+            }
         }
         return objects
     }

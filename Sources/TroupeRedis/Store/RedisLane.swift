@@ -15,9 +15,11 @@ final class RedisLane: Sendable {
     private let session: RedisSession
     private let gate: ByteGate
     private let limits: Limits
+    private let backOff = RedisBackOff()
 
-    init(_ configuration: RedisConfiguration, loop: RedisLoop, limits: Limits) {
-        session = RedisSession(configuration, loop: loop)
+    /// - Parameter tag: what stands between the braces of all keys of the lane, if anything does.
+    init(_ configuration: RedisConfiguration, tag: String, loop: RedisLoop, limits: Limits) {
+        session = RedisSession(configuration, locator: RedisLocator(configuration, tag: tag, loop: loop), loop: loop)
         gate = ByteGate(bytesMax: limits.inFlightBytesMax)
         self.limits = limits
     }
@@ -35,17 +37,30 @@ final class RedisLane: Sendable {
         let transfer = Duration.seconds(Double(underWay) / Double(limits.bytesPerSecondMin))
         let timeout = RedisTimeout.after(session.configuration.commandTimeout + transfer)
         let deadline = ContinuousClock.now + session.configuration.commandTimeout
-        var losses = 0
+        var (losses, detours) = (0, 0)
         while true {
             let connection = try await session.connection(deadline: deadline)
             do throws(RedisError) {
-                return try await Self.replies(to: commands, on: connection, timeout: timeout)
+                let replies = try await Self.replies(to: commands, on: connection, timeout: timeout)
+                guard let detour = detour(in: replies), ContinuousClock.now < deadline else { return replies }
+                if case .elsewhere(let address) = detour { session.leave(connection, for: address) }
+                detours += 1
+                do { try await Task.sleep(for: backOff.pause(before: detours)) } catch {
+                    throw RedisError(.cancelled, address: connection.address, "the operation was cancelled")
+                }
             } catch {
                 if error.code == .connectionLost { losses += 1 }
                 let mayRepeat = [.notConnected, .connectionLost].contains(error.code) && losses < Self.lossesMax
                 guard mayRepeat, ContinuousClock.now < deadline else { throw error }
             }
         }
+    }
+
+    private func detour(in replies: [RedisReply]) -> Detour? {
+        for case .error(let text) in replies {
+            if let detour = Detour(text, session.configuration.topology) { return detour }
+        }
+        return nil
     }
 
     private static func replies(

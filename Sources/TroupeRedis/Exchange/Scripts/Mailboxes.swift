@@ -41,7 +41,7 @@ enum Mailboxes {
           live.count = live.count - 1
           live.size = live.size - entry.header.size
           if live.attempts then setAttempts(actor, entry.sequence, nil) end
-          queuedDelta = queuedDelta - 1
+          leftCount = leftCount + 1
           actor.isChanged, entry.isGone = true, true
           -- An empty stream would stay behind as a key.
           if live.count == 0 then
@@ -155,7 +155,7 @@ enum Mailboxes {
           local live = actor.live
           local sequence = live.last + 1
           live.last, live.count, live.size = sequence, live.count + 1, live.size + header.size
-          queuedDelta, actor.isChanged = queuedDelta + 1, true
+          enteredCount, actor.isChanged = enteredCount + 1, true
           call('XADD', mailboxKey(actor), text(sequence) .. '-0', 'h', packed, 'b', body)
           if header.refs then pin(header.refs) end
           savePending(header.id, {

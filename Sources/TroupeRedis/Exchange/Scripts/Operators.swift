@@ -196,9 +196,9 @@ enum Operators {
         function operations.types() return call('HVALS', base .. ':types') end
 
         function operations.shardStat()
-          local totals = call('HMGET', base .. ':meta', 'queued', 'dead')
+          local totals = call('HMGET', base .. ':meta', 'entered', 'left', 'dead')
           return {
-            call('ZCARD', base .. ':actors'), tonumber(totals[1] or 0), tonumber(totals[2] or 0),
+            call('ZCARD', base .. ':actors'), (totals[1] or 0) - (totals[2] or 0), tonumber(totals[3] or 0),
             call('ZCARD', base .. ':workers'), call('HLEN', base .. ':objects'), now,
           }
         end

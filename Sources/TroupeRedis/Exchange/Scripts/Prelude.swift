@@ -25,7 +25,10 @@ enum Prelude {
         local function keyOf(id) return string.match(id, '^troupe://[^/]*/(.+)$') or id end
 
         local actors, touched = {}, {}
-        local queuedDelta, deadLetterDelta = 0, 0
+        local enteredCount, leftCount, deadLetterDelta = 0, 0, 0
+        -- How far the shard has come, by counts that only grow; of each, what this script made of it. A client that
+        -- has seen more than there is knows that the shard went back in time.
+        local marks = { false, false, false, false }
 
         -- An actor, or false. `fixed` is what it was registered with, `live` is what changes.
         local function loadActor(key)
@@ -43,12 +46,19 @@ enum Prelude {
 
         -- Writes back what has changed.
         local function save()
+          local hasChanged = false
           for key, actor in pairs(actors) do
             if actor and actor.isChanged then
+              hasChanged = true
               call('HSET', base .. ':actor:' .. key, 'live', cmsgpack.pack(actor.live), unpack(actor.state or {}))
             end
           end
-          if queuedDelta ~= 0 then call('HINCRBY', base .. ':meta', 'queued', queuedDelta) end
+          if enteredCount > 0 then marks[1] = call('HINCRBY', base .. ':meta', 'entered', enteredCount) end
+          if leftCount > 0 then marks[2] = call('HINCRBY', base .. ':meta', 'left', leftCount) end
+          -- What neither came nor went with an envelope has a count of its own.
+          if hasChanged and not (marks[1] or marks[2] or marks[4]) then
+            marks[3] = call('HINCRBY', base .. ':meta', 'acts', 1)
+          end
           if deadLetterDelta ~= 0 then call('HINCRBY', base .. ':meta', 'dead', deadLetterDelta) end
           for client in pairs(touched) do call('PEXPIRE', base .. ':replies:' .. client, limits.clientRetention) end
         end
@@ -58,11 +68,26 @@ enum Prelude {
         local function run(body)
           local isDone, reply = pcall(body)
           save()
-          if not isDone then error(reply) end
-          return reply
+          -- An error of the server keeps its first word; a string that is raised again would get another beginning.
+          if not isDone then error(string.match(reply, '^%u+ ') and { err = reply } or reply) end
+          return { reply, unpack(marks) }
         end
 
-        local function nextCounter() return call('HINCRBY', base .. ':meta', 'counter', 1) end
+        -- Below this no epoch begins after a loss: more than any that were given out before, as far as the clock can
+        -- tell.
+        local function counterFloor() return ARGV[1] == '' and now * 1024 or 0 end
+
+        -- Source of epochs and incarnations. A fresh shard begins at the floor, so a count of one means that the
+        -- counter was lost under us.
+        local function nextCounter()
+          local counter = call('HINCRBY', base .. ':meta', 'counter', 1)
+          if counter == 1 and counterFloor() > 0 then
+            counter = counterFloor()
+            call('HSET', base .. ':meta', 'counter', text(counter))
+          end
+          marks[4] = counter
+          return counter
+        end
 
         local function deliver(worker, ...) call('XADD', base .. ':lane:' .. worker, '*', ...) end
 

@@ -3,7 +3,10 @@ internal import TroupeCore
 /// A server-side script: some operations over the keys of one shard. Its text holds the limits too, so that another
 /// text, hence another digest, means another version.
 enum Script: String, CaseIterable, Hashable, Sendable {
-    case send, callers, claim, workers, commit, tick, operate, inspect
+    case send, callers, claim, workers, commit, tick, operate, inspect, open
+
+    /// Whether its reply comes with the shard's marks; one that changes nothing has none.
+    var isMarked: Bool { self != .inspect }
 
     func source(_ limits: ShardLimits, isExplaining: Bool = false) -> String {
         let head = isExplaining ? Prelude.explaining : ""
@@ -29,6 +32,7 @@ enum Script: String, CaseIterable, Hashable, Sendable {
         case .tick: ending + [Time.tick]
         case .operate: ending + [Operators.operate]
         case .inspect: sending + [Operators.inspect]
+        case .open: ending + [Opening.open]
         }
     }
 

@@ -95,6 +95,7 @@ enum Time {
         local function forgetClients(budget)
           for _, client in ipairs(due('clients', budget)) do
             call('XTRIM', base .. ':replies:' .. client, 'MAXLEN', 0)
+            call('PEXPIRE', base .. ':replies:' .. client, limits.outcomeKeyRetention)
             call('ZREM', base .. ':due:clients', client)
           end
         end
