@@ -1,0 +1,242 @@
+// The floors that the rows stand on: what the same server, or the same socket, does at least.
+// Every floor is a ping-pong between two processes, and prints one number a line: nanoseconds of a round trip.
+//
+// usage: floors redis HOST PORT COUNT BYTES | floors redis-unix PATH COUNT BYTES
+//        floors redis-push PATH COUNT BYTES          (pipelined RPUSH: nanoseconds a command, one line)
+//        floors nng URL COUNT BYTES | floors socket COUNT BYTES
+#include <hiredis/hiredis.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void fail(const char *what) {
+    fprintf(stderr, "floors: %s\n", what);
+    exit(1);
+}
+
+// Runs the echoing half in a child that ends with its parent.
+static pid_t echo_in_child(void (*echo)(void *), void *context) {
+    pid_t child = fork();
+    if (child < 0) fail("fork failed");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        echo(context);
+        _exit(0);
+    }
+    return child;
+}
+
+// A tenth of the rounds warms up and is not printed.
+static void measure(int count, void (*round)(void *), void *context) {
+    for (int i = 0; i < count / 10 + 1; i++) round(context);
+    for (int i = 0; i < count; i++) {
+        uint64_t begin = now_ns();
+        round(context);
+        printf("%llu\n", (unsigned long long)(now_ns() - begin));
+    }
+}
+
+// MARK: Redis: a list in each direction, as a mailbox and a reply mailbox would be
+
+struct redis_place {
+    const char *host;
+    int port;
+    const char *path;
+    size_t bytes;
+    redisContext *context;
+    char *payload;
+};
+
+static redisContext *redis_open(struct redis_place *place) {
+    redisContext *context = place->path ? redisConnectUnix(place->path) : redisConnect(place->host, place->port);
+    if (context == NULL || context->err) fail(context ? context->errstr : "no redis context");
+    return context;
+}
+
+static void redis_echo(void *argument) {
+    struct redis_place *place = argument;
+    redisContext *context = redis_open(place);
+    for (;;) {
+        redisReply *request = redisCommand(context, "BLPOP floor:there 0");
+        if (request == NULL || request->type != REDIS_REPLY_ARRAY) return;
+        redisReply *pushed = redisCommand(
+            context, "RPUSH floor:back %b", request->element[1]->str, (size_t)request->element[1]->len);
+        freeReplyObject(request);
+        if (pushed == NULL) return;
+        freeReplyObject(pushed);
+    }
+}
+
+static void redis_round(void *argument) {
+    struct redis_place *place = argument;
+    redisReply *pushed = redisCommand(place->context, "RPUSH floor:there %b", place->payload, place->bytes);
+    if (pushed == NULL) fail("the redis-server is gone");
+    freeReplyObject(pushed);
+    redisReply *reply = redisCommand(place->context, "BLPOP floor:back 0");
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) fail("no answer through redis");
+    freeReplyObject(reply);
+}
+
+static void redis_floor(struct redis_place place, int count) {
+    place.payload = calloc(1, place.bytes + 1);
+    pid_t child = echo_in_child(redis_echo, &place);
+    place.context = redis_open(&place);
+    measure(count, redis_round, &place);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void redis_push_floor(struct redis_place place, int count) {
+    place.payload = calloc(1, place.bytes + 1);
+    redisContext *context = redis_open(&place);
+    uint64_t begin = now_ns();
+    for (int done = 0; done < count; done += 100) {
+        for (int i = 0; i < 100; i++) redisAppendCommand(context, "RPUSH floor:push %b", place.payload, place.bytes);
+        for (int i = 0; i < 100; i++) {
+            void *reply;
+            if (redisGetReply(context, &reply) != REDIS_OK) fail("the redis-server is gone");
+            freeReplyObject(reply);
+        }
+    }
+    printf("%llu\n", (unsigned long long)((now_ns() - begin) / (uint64_t)count));
+    freeReplyObject(redisCommand(context, "DEL floor:push"));
+}
+
+// MARK: nng: two hops, as from a caller by way of a broker to a worker
+
+struct nng_place {
+    const char *url;
+    size_t bytes;
+    nng_socket socket;
+    char *payload;
+};
+
+static void nng_must(int result, const char *what) {
+    if (result != 0) {
+        fprintf(stderr, "floors: %s: %s\n", what, nng_strerror(result));
+        exit(1);
+    }
+}
+
+static void nng_echo(void *argument) {
+    struct nng_place *place = argument;
+    nng_socket socket;
+    nng_must(nng_rep0_open(&socket), "rep socket");
+    nng_must(nng_listen(socket, place->url, NULL, 0), "listen");
+    for (;;) {
+        void *data;
+        size_t size;
+        if (nng_recv(socket, &data, &size, NNG_FLAG_ALLOC) != 0) return;
+        if (nng_send(socket, data, size, NNG_FLAG_ALLOC) != 0) return;
+    }
+}
+
+static void nng_hop(struct nng_place *place) {
+    void *data;
+    size_t size;
+    nng_must(nng_send(place->socket, place->payload, place->bytes, 0), "send");
+    nng_must(nng_recv(place->socket, &data, &size, NNG_FLAG_ALLOC), "receive");
+    nng_free(data, size);
+}
+
+static void nng_round(void *argument) {
+    nng_hop(argument);
+    nng_hop(argument);
+}
+
+static void nng_floor(struct nng_place place, int count) {
+    place.payload = calloc(1, place.bytes + 1);
+    pid_t child = echo_in_child(nng_echo, &place);
+    nng_must(nng_req0_open(&place.socket), "req socket");
+    int result = NNG_ECONNREFUSED;
+    for (int i = 0; i < 500 && result != 0; i++) {
+        result = nng_dial(place.socket, place.url, NULL, 0);
+        if (result != 0) usleep(10000);
+    }
+    nng_must(result, "dial");
+    measure(count, nng_round, &place);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+// MARK: A plain socket
+
+struct socket_pair {
+    int near, far;
+    size_t bytes;
+    char *payload;
+};
+
+static int transfer(int descriptor, char *bytes, size_t size, ssize_t (*call)(int, char *, size_t)) {
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count = call(descriptor, bytes + done, size - done);
+        if (count <= 0) return 0;
+        done += (size_t)count;
+    }
+    return 1;
+}
+
+static ssize_t read_some(int descriptor, char *bytes, size_t size) { return read(descriptor, bytes, size); }
+static ssize_t write_some(int descriptor, char *bytes, size_t size) { return write(descriptor, bytes, size); }
+
+static void socket_echo(void *argument) {
+    struct socket_pair *pair = argument;
+    close(pair->near);
+    while (transfer(pair->far, pair->payload, pair->bytes, read_some) &&
+           transfer(pair->far, pair->payload, pair->bytes, write_some)) {
+    }
+}
+
+static void socket_round(void *argument) {
+    struct socket_pair *pair = argument;
+    if (!transfer(pair->near, pair->payload, pair->bytes, write_some) ||
+        !transfer(pair->near, pair->payload, pair->bytes, read_some))
+        fail("the other end is gone");
+}
+
+static void socket_floor(int count, size_t bytes) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) fail("no socket pair");
+    struct socket_pair pair = {ends[0], ends[1], bytes, calloc(1, bytes + 1)};
+    pid_t child = echo_in_child(socket_echo, &pair);
+    close(pair.far);
+    measure(count, socket_round, &pair);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 6 && strcmp(argv[1], "redis") == 0) {
+        redis_floor((struct redis_place){argv[2], atoi(argv[3]), NULL, (size_t)atol(argv[5])}, atoi(argv[4]));
+    } else if (argc == 5 && strcmp(argv[1], "redis-unix") == 0) {
+        redis_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
+    } else if (argc == 5 && strcmp(argv[1], "redis-push") == 0) {
+        redis_push_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
+    } else if (argc == 5 && strcmp(argv[1], "nng") == 0) {
+        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
+    } else if (argc == 4 && strcmp(argv[1], "socket") == 0) {
+        socket_floor(atoi(argv[2]), (size_t)atol(argv[3]));
+    } else {
+        fprintf(stderr, "usage: floors redis|redis-unix|redis-push|nng|socket ... (see the top of floors.c)\n");
+        return 2;
+    }
+    return 0;
+}
