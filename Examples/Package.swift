@@ -40,7 +40,13 @@ let package = Package(
         .target(
             name: "FederatedLearningModel", dependencies: ["CDigits"], path: "03-federated-learning/Learning",
             swiftSettings: strict),
-        .testTarget(name: "ExampleTests", dependencies: ["counter", "logbook", "federated"], swiftSettings: strict),
+        .testTarget(
+            name: "ExampleTests",
+            dependencies: ["counter", "logbook", "federated", .product(name: "Troupe", package: "troupe")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DocumentationTests", dependencies: [.product(name: "Troupe", package: "troupe"), argumentParser],
+            swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["FederatedLearningModel"], swiftSettings: strict),
     ]
 )
