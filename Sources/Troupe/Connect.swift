@@ -39,14 +39,20 @@ extension Exchange {
     package static let objectStoreName = "objects"
 
     /// Opens the exchange of a URL, by its scheme.
-    package static func open(_ url: String) async throws(ExchangeError) -> Exchange {
+    ///
+    /// - Parameter limit: how long a server is waited for; the backend's own limit if that is shorter.
+    package static func open(_ url: String, within limit: Duration? = nil) async throws(ExchangeError) -> Exchange {
         switch scheme(of: url) {
         case "memory":
             return Exchange(shards: [MemoryShard()], address: "memory:")
         case let scheme where RedisConfiguration.schemes.contains(scheme):
-            return try await RedisExchange.connect(url: url)
+            var options = RedisShardOptions()
+            options.connectTimeoutMax = limit
+            return try await RedisExchange.connect(url: url, options: options)
         case "embedded", "ipc", "tcp", "tls+tcp", "ws", "inproc":
-            return try await BrokerExchange.connect(url: url)
+            var limits = BrokerShard.Limits()
+            if let limit { limits.connectTimeout = min(limit, limits.connectTimeout) }
+            return try await BrokerExchange.connect(url: url, limits: limits)
         case let scheme:
             throw ExchangeError(
                 .invalidArgument,

@@ -25,6 +25,11 @@ struct Failure: Error, Equatable, CustomStringConvertible {
         self.init(Self.kind(of: error.code), error.message)
     }
 
+    /// An exchange that could not be opened cannot be used, whatever the reason; only a malformed URL is another matter.
+    init(opening error: ExchangeError) {
+        self.init(error.code == .invalidArgument ? .usage : .unavailable, error.message)
+    }
+
     var description: String { message }
 
     private static func kind(of code: ExchangeError.Code) -> Kind {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import TroupeCore
 
 #if canImport(Glibc)
@@ -14,6 +15,13 @@ enum Main {
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try TroupeCommand.parseAsRoot(SharedOptions.moved(Array(CommandLine.arguments.dropFirst())))
+            // A command that comes and goes may be the embedded broker for that moment, which is no news to its user.
+            let level: Logger.Level = command is any ExchangeCommand ? .warning : .info
+            LoggingSystem.bootstrap { label in
+                var handler = StreamLogHandler.standardError(label: label)
+                handler.logLevel = level
+                return handler
+            }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -215,14 +215,14 @@ final class RequesterCore: Sendable {
         if isConnected {
             return BrokerError(
                 .timedOut,
-                "The broker at \(address.shown) is connected and did not answer within \(timeout); "
+                "The broker at \(address.shown) is connected and did not answer within \(timeout.inMilliseconds); "
                     + "whether it acted is not known.")
         }
         if let failure, failure.isOfTLS { return failure.atAddress(address.shown) }
         let why = failure.map { "\($0.words); " } ?? ""
         return BrokerError(
             .unreachable,
-            "No broker answers at \(address.shown) (\(why)tried for \(timeout)): "
+            "No broker answers at \(address.shown) (\(why)tried for \(timeout.inMilliseconds)): "
                 + "check that it runs and the address is right.")
     }
 
@@ -244,5 +244,13 @@ final class RequesterCore: Sendable {
 
     private var closed: BrokerError {
         BrokerError(.closed, "The client of the broker at \(address.shown) has been closed.")
+    }
+}
+
+extension Duration {
+    /// For people, who have no use for attoseconds.
+    fileprivate var inMilliseconds: String {
+        let (seconds, attoseconds) = components
+        return "\(seconds * 1000 + (attoseconds + 500_000_000_000_000) / 1_000_000_000_000_000) ms"
     }
 }

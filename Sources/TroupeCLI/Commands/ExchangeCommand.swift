@@ -11,10 +11,17 @@ extension ExchangeCommand {
     mutating func run() async throws {
         let url = options.url()
         let timeout = options.timeout.duration
+        let shown = ExchangeKind.shown(url)
+        let limitText = timeout.map(Quantity.duration) ?? "any time"
         let exchange = try await TimeLimit.run(
-            timeout, else: Failure(.unavailable, "the exchange did not answer within the time-out; is it running?")
+            timeout, else: Failure(.unavailable, "\(shown) did not answer within \(limitText); is it running?")
         ) {
-            try await openExchange(url: url)
+            // A little less than the time-out, so that the reason comes before its end.
+            do throws(ExchangeError) {
+                return try await openExchange(url: url, within: timeout.map { $0 * 0.9 })
+            } catch {
+                throw Failure(opening: error)
+            }
         }
         let session = Session(exchange: exchange, timeout: timeout, terminal: .standard(), json: options.json)
         do {

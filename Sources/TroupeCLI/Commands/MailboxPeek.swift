@@ -77,7 +77,7 @@ struct MailboxTail: ExchangeCommand {
         let id = try await session.resolve(actor)
         var last = fromStart ? 0 : try await session.stat(id).lastSequence
         var left = count ?? .max
-        var table = Table(EnvelopeRow.columns)
+        var table = Table(EnvelopeRow.followedColumns)
         if !session.isJSON {
             try session.terminal.print(lines: table.takeLines(withHeader: true, coloured: session.terminal.isColoured))
         }

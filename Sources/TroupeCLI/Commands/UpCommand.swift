@@ -126,6 +126,13 @@ enum ExchangeKind: Equatable {
     /// Nothing that other processes could reach.
     case processLocal
 
+    /// A URL without what may be secret in it: user, password and options.
+    static func shown(_ url: String) -> String {
+        let head = url.prefix { $0 != "?" }
+        guard let at = head.lastIndex(of: "@"), let slashes = head.firstRange(of: "://") else { return String(head) }
+        return "\(head[..<slashes.upperBound])…\(head[at...])"
+    }
+
     init(url: String) {
         switch url.prefix(while: { $0 != ":" }) {
         case "ipc", "tcp", "tls+tcp", "ws", "wss": self = .broker

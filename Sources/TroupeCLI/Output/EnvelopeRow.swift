@@ -62,6 +62,13 @@ struct EnvelopeRow: Encodable {
         .number("SIZE"), .text("ARGUMENTS"),
     ]
 
+    /// The same for rows that come one by one, after the header.
+    static let followedColumns: [Table.Column] = zip(columns, [6, 8, 16, 26, 6, 8, 5, 8, 9]).map { column, width in
+        var column = column
+        column.widthMin = width
+        return column
+    }
+
     var cells: [Table.Cell] {
         [
             Table.Cell(sequence), Table.Cell(kind), Table.Cell(method), Table.Cell(sender),

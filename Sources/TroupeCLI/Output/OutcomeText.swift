@@ -51,8 +51,10 @@ struct OutcomeText: Encodable, Equatable {
         switch status {
         case Outcome.Status.committed.rawValue: return nil
         case Outcome.Status.failed.rawValue:
-            let type = errorType.map { "\($0): " } ?? ""
-            return Failure(.refused, "\(what) failed: \(type)\(errorMessage ?? "no message")")
+            let message = errorMessage ?? "no message"
+            // The text of an error that has no words of its own begins with its type.
+            let type = errorType.flatMap { message.hasPrefix($0) ? nil : "\($0): " } ?? ""
+            return Failure(.refused, "\(what) failed: \(type)\(message)")
         case Outcome.Status.deadLettered.rawValue:
             return Failure(
                 .refused, "\(what) was put aside: \(errorMessage ?? "no reason"); see 'troupe mailbox dead ls'")

@@ -3,6 +3,8 @@ struct Table {
     struct Column {
         var title: String
         var isNumeric = false
+        /// For a table whose header is printed before its rows are known.
+        var widthMin = 0
 
         static func text(_ title: String) -> Column { Column(title: title) }
         static func number(_ title: String) -> Column { Column(title: title, isNumeric: true) }
@@ -27,7 +29,7 @@ struct Table {
 
     init(_ columns: [Column]) {
         self.columns = columns
-        widths = columns.map(\.title.count)
+        widths = columns.map { max($0.title.count, $0.widthMin) }
     }
 
     mutating func add(_ row: [Cell]) {

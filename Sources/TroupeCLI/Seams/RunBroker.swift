@@ -35,6 +35,6 @@ func runBroker(
             for url in ready.addresses { onReady(BrokerReadiness(url: url, durability: ready.durability)) }
         }.run()
     } catch let error as BrokerError {
-        throw Failure(.unavailable, error.message)
+        throw Failure(error.code == .invalidAddress ? .usage : .unavailable, error.message)
     }
 }

@@ -13,9 +13,12 @@ package enum RedisExchange {
     package static func connect(
         url: String, options: RedisShardOptions = .init()
     ) async throws(ExchangeError) -> Exchange {
-        let configuration: RedisConfiguration
+        var configuration: RedisConfiguration
         do throws(RedisError) { configuration = try RedisConfiguration(url: url, furtherOptions: ["shards"]) } catch {
             throw ExchangeError(error)
+        }
+        if let limit = options.connectTimeoutMax {
+            configuration.connectTimeout = min(limit, configuration.connectTimeout)
         }
         let count = try shardCount(configuration)
         var shards: [RedisShard] = []
