@@ -243,6 +243,32 @@ import TroupeTesting
         await shard.close()
     }
 
+    @Test func whoDoesNotProveItsTokenIsSentAway() async throws {
+        let journal = try Journal.open(
+            scratch.file("journal.sqlite"), options: JournalOptions(durability: .volatile))
+        var options = BrokerServer.Options()
+        options.ticksItself = false
+        options.proofTimeout = .milliseconds(500)
+        let token = try BrokerToken("0123456789abcdef".utf8, from: "this test")
+        let server = try BrokerServer(
+            journal: journal, tokens: [token], clock: SystemClock(), logger: quiet, options: options)
+        let address = NNGAddress(url: "ipc://" + scratch.file("s"))
+        _ = try server.listen([address])
+        let friend = try await BrokerShard(FixedDialler(address: address, token: token), limits: .init())
+        let stranger = try Python(
+            #"""
+            import socket, sys
+            s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(sys.argv[1]); s.sendall(b"TRPB\r\n\0\1")
+            print("in", flush=True)
+            while s.recv(4096): pass
+            print("out", flush=True)
+            """#, [scratch.file("s")])
+        #expect(try stranger.line() == "out")
+        #expect(try await friend.perform(.workers) == .workers([]))
+        await friend.close()
+        await BrokerShard.offPool { server.close() }
+    }
+
     @Test func anEnvelopeOverTheLimitIsRefused() async throws {
         let kind = HostedShard.Kind(transport: .ipc, durability: .volatile)
         let shard = try await HostedShard.open(scratch, kind, clock: SystemClock())

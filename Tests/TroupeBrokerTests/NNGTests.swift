@@ -280,6 +280,47 @@ import Testing
         #expect(try await requester.request(Frame(.operation, [9]), timeout: .seconds(20)).body == [9])
     }
 
+    /// Connections by the thousand, silent, half greeted or in the midst of a message: who has work goes on, and who comes
+    /// is served.
+    @Test func thousandsOfStrangersDisturbNobodyElse() async throws {
+        let count = Self.strangersMax
+        let replier = try echo()
+        defer { replier.close() }
+        let address = try replier.listen(NNGAddress(url: "tcp://127.0.0.1:0")).address
+        let requester = try NNGRequester(address)
+        _ = try await requester.request(Frame(.operation, [1]), timeout: .seconds(20))
+        let python = try Python(
+            #"""
+            import socket, struct, sys, resource, signal
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            hello = b"TRPB\r\n\0\1"
+            said = [b"", hello[:3], hello, hello + struct.pack(">II", 60 << 20, 7) + b"\1\x10half"]
+            open_ones = []
+            for number in range(int(sys.argv[2])):
+                s = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); s.sendall(said[number % 4])
+                open_ones.append(s)
+            print("open", flush=True)
+            signal.pause()
+            """#, [String(address.url.split(separator: ":").last!), "\(count)"])
+        for number in 0..<200 {
+            let body = [UInt8(number)]
+            #expect(try await requester.request(Frame(.operation, body), timeout: .seconds(20)).body == body)
+        }
+        let late = try NNGRequester(address)
+        #expect(try await late.request(Frame(.operation, [7]), timeout: .seconds(20)).body == [7])
+        _ = python
+    }
+
+    /// As many as this process may have descriptors for, up to two thousand.
+    private static var strangersMax: Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(min(limit.rlim_max, 2500)) - 500
+    }
+
     /// Everything that can meet in a context at once: answers, late answers, cancellations, time-outs and a broker that
     /// goes and comes back. nng ends the process on a step out of order.
     @Test func survivesCancellationsTimeoutsAndRestartsUnderLoad() async throws {

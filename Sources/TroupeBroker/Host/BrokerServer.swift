@@ -1,4 +1,5 @@
 import CBOR
+import Dispatch
 import Glibc
 package import Logging
 import Synchronization
@@ -30,6 +31,8 @@ package final class BrokerServer: Sendable {
         package var tickInterval = Duration.seconds(10)
         /// False for a test that sends ``Operation/tick(budget:)`` itself.
         package var ticksItself = true
+        /// How long a connection that has to prove a token may take.
+        package var proofTimeout = Duration.seconds(30)
         package init() {}
     }
 
@@ -109,8 +112,19 @@ package final class BrokerServer: Sendable {
 
     private func note(_ event: NNGReplier.PeerEvent) {
         doorkeeper.note(event)
-        guard case .left(let peer) = event else { return }
-        forget(peer)
+        switch event {
+        case .joined(let peer, _): expectProof(of: peer)
+        case .left(let peer): forget(peer)
+        }
+    }
+
+    /// Closes a connection that does not prove its token in time: strangers may not use up the room of others.
+    private func expectProof(of peer: NNGPeer) {
+        guard doorkeeper.awaitsProof(peer) else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + options.proofTimeout.dispatched) { [weak self] in
+            guard let self, doorkeeper.awaitsProof(peer) else { return }
+            replier.withLock { $0 }?.disconnect(peer)
+        }
     }
 
     /// Forgets the reads of a connection that nobody waits at any more.

@@ -29,6 +29,11 @@ package final class Doorkeeper: Sendable {
         }
     }
 
+    /// Whether the peer is there and has still to prove itself.
+    package func awaitsProof(_ peer: NNGPeer) -> Bool {
+        state.withLock { state in state.gates[peer].map { !$0.isOpen } ?? false }
+    }
+
     /// Whether the request is an operation to execute. If not, it has been answered here.
     package func admits(_ request: NNGRequest, closing hangUp: (NNGPeer) -> Void) -> Bool {
         // A peer that has just left has no gate any more; nobody reads its answer.

@@ -29,6 +29,14 @@ package struct PeerGate: Sendable {
         state = token.map(State.shut) ?? .open
     }
 
+    /// Whether it executes operations.
+    package var isOpen: Bool {
+        switch state {
+        case .open: true
+        case .shut, .asked: false
+        }
+    }
+
     package mutating func receive(_ frame: borrowing Frame, nonce: () -> [UInt8] = BrokerToken.nonce) -> Action {
         guard frame.version == Frame.currentVersion else {
             let text = "This broker speaks version \(Frame.currentVersion) of its protocol, not \(frame.version)."
