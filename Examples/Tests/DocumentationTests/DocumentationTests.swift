@@ -33,6 +33,22 @@ import Troupe
         }
     }
 
+    /// Each symbol that a module's landing page lists is public there.
+    @Test(arguments: [
+        "CBOR", "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeRedis", "TroupeBroker", "Troupe", "TroupeTesting",
+    ])
+    func landingPagesListWhatIsPublic(_ module: String) throws {
+        let listed = try Self.lines(of: "Sources/\(module)/Documentation.docc/\(module).md").filter {
+            $0.hasPrefix("- ``")
+        }
+        #expect(!listed.isEmpty)
+        let sources = try Self.sources(of: module)
+        for line in listed {
+            let symbol = line.dropFirst(4).prefix { $0 != "`" }
+            #expect(sources.contains { $0.hasSuffix(" \(symbol)") }, "\(module) has no public \(symbol)")
+        }
+    }
+
     @Test func theREADMEsCallsDoWhatItSays() async throws {
         try await readme { troupe, hits, n, later in
             #expect(n == 1)
@@ -50,6 +66,14 @@ import Troupe
     }
 
     // MARK: Reading
+
+    /// The lines of a module that declare something public.
+    private static func sources(of module: String) throws -> [String] {
+        let directory = root.appendingPathComponent("Sources/\(module)").path
+        let files = try FileManager.default.subpathsOfDirectory(atPath: directory).filter { $0.hasSuffix(".swift") }
+        return try files.flatMap { try lines(of: "Sources/\(module)/\($0)") }.filter { $0.hasPrefix("public ") }
+            .map { line in line.prefix { !":<{(".contains($0) }.trimmingCharacters(in: .whitespaces) }
+    }
 
     private static func lines(of path: String) throws -> [String] {
         try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8).components(separatedBy: "\n")
