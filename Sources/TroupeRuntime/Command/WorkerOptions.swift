@@ -35,6 +35,12 @@ public struct WorkerOptions: ParsableArguments {
         guard (.milliseconds(200)...(.seconds(600))).contains(lease.duration) else {
             throw ValidationError("--lease is from 200ms to 600s")
         }
+        guard !pool.contains("") else { throw ValidationError("--pool takes a name, and this one is empty") }
+        do {
+            _ = try once.map { try ActorID(parsing: $0) }
+        } catch {
+            throw ValidationError("--once: \(error)")
+        }
     }
 
     /// What the worker is to do.

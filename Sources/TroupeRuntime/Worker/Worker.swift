@@ -58,7 +58,16 @@ public final class Worker: Service {
         }
     }
 
+    /// Whoever started this worker for one actor is to learn that there is none.
+    private func checkThatItExists(_ only: ActorID) async throws {
+        guard case .noSuchActor = try await system.perform(.stat(only), on: only) else { return }
+        throw TroupeError(
+            .noSuchActor,
+            "there is no actor \(only) in \(system.address); spawn it first, or check its name")
+    }
+
     private func host() async throws {
+        if let only = configuration.only { try await checkThatItExists(only) }
         for shard in shards { try await shard.register() }
         system.logger.info(
             "worker hosts actors",
