@@ -134,13 +134,14 @@ final class Scenario: @unchecked Sendable {
             client: ClientID(unchecked: "\(node.name)-client"))
     }
 
-    private func startWorker() {
+    /// - Parameter isRoomy: whether it has a place for every actor: one that is full takes no other for those that are idle.
+    private func startWorker(isRoomy: Bool = false) {
         let node = node("w")
         var configuration = WorkerConfiguration(types: [Cell.self])
         configuration.lease = .milliseconds(random.pick([300, 1000, 3000]))
         configuration.passivateAfter = .milliseconds(random.pick([50, 500, 60_000]))
         configuration.window = random.pick([1, 2, 64])
-        configuration.activationsMax = random.pick([1, 2, 100])
+        configuration.activationsMax = isRoomy ? 100 : random.pick([1, 2, 100])
         configuration.drainMax = .seconds(2)
         guard let worker = try? Worker(troupe(node), configuration, id: WorkerID(unchecked: node.name)) else { return }
         exchange.tell("\(node.name) starts")
@@ -168,7 +169,7 @@ final class Scenario: @unchecked Sendable {
 
     // MARK: Disasters
 
-    private enum Disaster { case crash, leave, join, freeze, cut, restart, step, crashCaller }
+    private enum Disaster { case crash, leave, join, freeze, cut, restart, step }
 
     private func disturbLater() {
         time.after(Int64(random.number(20...1500))) { [self] in
@@ -200,7 +201,6 @@ final class Scenario: @unchecked Sendable {
             exchange.stop()
             time.after(duration) { [self] in exchange.start() }
         case .step: exchange.stepClock(Int64(random.number(-3000...3000)))
-        case .crashCaller: break
         }
     }
 
@@ -220,7 +220,7 @@ final class Scenario: @unchecked Sendable {
             node.thaw()
         }
         if !exchange.isUp { exchange.start() }
-        startWorker()
+        startWorker(isRoomy: true)
     }
 }
 
