@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "Troupe", targets: ["Troupe"]),
         .library(name: "TroupeTesting", targets: ["TroupeTesting"]),
         .executable(name: "troupe", targets: ["TroupeCLI"]),
+        .executable(name: "troupe-simulate", targets: ["TroupeSimulation"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -85,6 +86,10 @@ let package = Package(
             dependencies: ["CBOR", "TroupeCore", "TroupeStore", logging, subprocess],
             swiftSettings: strict),
         .executableTarget(
+            name: "TroupeSimulation",
+            dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeTesting", argumentParser, logging],
+            swiftSettings: strict),
+        .executableTarget(
             name: "TroupeCLI",
             dependencies: [
                 "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeRuntime", argumentParser, logging,
@@ -107,6 +112,13 @@ let package = Package(
         .testTarget(
             name: "TroupeBrokerTests",
             dependencies: ["CBOR", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeTesting", logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TroupeSimulationTests",
+            dependencies: [
+                "TroupeSimulation", "TroupeTesting", subprocess,
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TroupeCLITests",

@@ -119,10 +119,11 @@ final class ActivationHost: Sendable {
                 let end = await run(queued)
                 state.withLock { $0.running = [:] }
                 record(end)
+                // Nothing behind it runs before the exchange has decided: if it is to be tried again, the activation is
+                // over; if it was the last attempt, this one goes on with what it has.
                 let isLast = end.isToBeRetried(queued.envelope.kind)
-                if isLast { state.withLock { $0.inbox.removeAll() } }
                 // A cancelled task can neither commit nor run further turns: another takes over.
-                if Task.isCancelled { return handOver() }
+                if Task.isCancelled { return handOver(isLast: isLast) }
                 await commitAsNeeded(isLast: isLast)
             }
         }
@@ -169,13 +170,16 @@ final class ActivationHost: Sendable {
         }
     }
 
-    private func handOver() {
-        pumpCommits()
-        state.withLock { state in
-            state.isDraining = false
-            state.drainTask = nil
+    private func handOver(isLast: Bool) {
+        // Unstructured: it ends with one commit, if there is one to wait for.
+        Task {
+            await commitAsNeeded(isLast: isLast)
+            state.withLock { state in
+                state.isDraining = false
+                state.drainTask = nil
+            }
+            resume()
         }
-        resume()
     }
 
     private func interleave(_ queued: QueuedEnvelope) {
@@ -335,7 +339,8 @@ final class ActivationHost: Sendable {
                 state.settled = []
                 state.loop = nil
             }
-            return (state.settled, state.running.values + [state.loop].compactMap { $0 })
+            let running = state.running.sorted { $0.key < $1.key }.map(\.value)
+            return (state.settled, running + [state.loop].compactMap { $0 })
         }
         for task in tasks { task.cancel() }
         for continuation in settled { continuation.resume(throwing: Self.voidError(id)) }

@@ -23,11 +23,12 @@ public final class Troupe: DistributedActorSystem {
     let data: DataPlane
 
     package init(
-        exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock
+        exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock,
+        client: ClientID = .random()
     ) {
         self.configuration = configuration
         logger = configuration.logger
-        courier = Courier(exchange: exchange, client: .random(), clock: clock, logger: configuration.logger)
+        courier = Courier(exchange: exchange, client: client, clock: clock, logger: configuration.logger)
         data = DataPlane(registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger)
         encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores])
         decoder = CBORDecoder(userInfo: [.storeRegistry: configuration.stores])

@@ -61,10 +61,10 @@ final class PendingCalls: Sendable {
     func waiting(longerThan age: Duration, limit: Int) -> [(id: CallID, target: ActorID)] {
         let before = clock.now() + (.zero - age)
         return state.withLock { state in
-            Array(
-                state.expectations.lazy.compactMap { id, expectations in
-                    expectations.first.flatMap { $0.since <= before ? (id, $0.target) : nil }
-                }.prefix(limit))
+            // The longest waiting first.
+            let late = state.expectations.values.compactMap { $0.first }.filter { $0.since <= before }
+            let inOrder = late.sorted { ($0.since, $0.id) < ($1.since, $1.id) }
+            return inOrder.prefix(limit).map { ($0.id, $0.target) }
         }
     }
 

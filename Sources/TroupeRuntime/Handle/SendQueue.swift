@@ -49,6 +49,13 @@ final class SendQueue: Sendable {
         /// Full mailboxes that may have room again.
         var resumable: Set<String> = []
         var isBusy = false
+
+        /// The first of them that still parks something; the order is that of names, the same in every run.
+        mutating func nextResumable() -> String? {
+            let key = resumable.filter { parked[$0] != nil }.min()
+            if let key { resumable.remove(key) } else { resumable = [] }
+            return key
+        }
     }
 
     private let state = Mutex(State())
@@ -141,7 +148,7 @@ final class SendQueue: Sendable {
     private func nextBatch() -> Batch? {
         state.withLock { state in
             guard !state.isBusy else { return nil }
-            if let key = state.resumable.popFirst(), let items = state.parked.removeValue(forKey: key) {
+            if let key = state.nextResumable(), let items = state.parked.removeValue(forKey: key) {
                 state.isBusy = true
                 // The rest stays parked behind the first until that one is in.
                 let count = min(items.count, Self.batchCountMax)

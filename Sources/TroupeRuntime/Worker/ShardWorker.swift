@@ -26,6 +26,9 @@ final class ShardWorker: Sendable {
         var isCollecting = false
         /// Changes with each registration; what was held under an older one is void.
         var registrations = 0
+
+        /// In an order that does not change from run to run, as that of a dictionary does.
+        var hostsInOrder: [ActivationHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
     }
     private let state = Mutex(State())
     private let timers = Mutex<Alarm?>(nil)
@@ -36,6 +39,7 @@ final class ShardWorker: Sendable {
     /// How long a claim that left actors to others waits before it takes them after all.
     private static let greedyAfter = Duration.milliseconds(20)
     private static let earlyMax = 10_000
+    private static let tickGap = Duration.milliseconds(20)
 
     init(
         id: WorkerID, shard: any Shard, system: Troupe, types: [String: RegisteredType],
@@ -88,7 +92,7 @@ final class ShardWorker: Sendable {
         while !Task.isCancelled {
             do {
                 let ticked = try await shard.perform(.tick(budget: 100))
-                if case .ticked(let due?) = ticked { timers.withLock { $0 }?.set(due) }
+                if case .ticked(let due?) = ticked { setTimer(due) }
                 guard case .heartbeat(let result) = try await shard.perform(.heartbeat(id)) else { continue }
                 try await take(result, stop)
             } catch {
@@ -132,9 +136,16 @@ final class ShardWorker: Sendable {
         // Unstructured: one operation.
         Task { [weak self] in
             if let self, case .ticked(let due?)? = try? await shard.perform(.tick(budget: 100)) {
-                timers.withLock { $0 }?.set(due)
+                setTimer(due)
             }
         }
+    }
+
+    /// What is due by this clock may not be by that of the exchange, which may have been set back: then ticks are kept
+    /// apart.
+    private func setTimer(_ due: Timestamp) {
+        let now = clock.now()
+        timers.withLock { $0 }?.set(due > now ? due : now + Self.tickGap)
     }
 
     private func voidAll() {
@@ -143,7 +154,7 @@ final class ShardWorker: Sendable {
                 state.hosts = [:]
                 state.early = [:]
             }
-            return Array(state.hosts.values)
+            return state.hostsInOrder
         }
         for host in hosts { host.void() }
     }
@@ -333,7 +344,7 @@ final class ShardWorker: Sendable {
 
     /// Puts to sleep the actors that have done nothing since `time`.
     func passivateIdle(since time: Timestamp) async {
-        let idle = state.withLock { $0.hosts.values.filter { $0.isIdle(since: time) } }
+        let idle = state.withLock { $0.hostsInOrder.filter { $0.isIdle(since: time) } }
         await withTaskGroup(of: Void.self) { group in
             for (index, host) in idle.enumerated() {
                 if index >= 32 { await group.next() }
@@ -362,7 +373,7 @@ final class ShardWorker: Sendable {
     func drain() async {
         let hosts = state.withLock { state in
             state.isDraining = true
-            return Array(state.hosts.values)
+            return state.hostsInOrder
         }
         _ = try? await shard.perform(.drainWorker(id))
         await wait(until: clock.now() + configuration.drainMax, by: clock) {

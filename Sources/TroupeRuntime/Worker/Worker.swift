@@ -18,8 +18,12 @@ public final class Worker: Service {
     private let stop = Signal()
 
     /// - Throws: ``TroupeError`` if a type cannot be hosted.
-    public init(_ system: Troupe, _ configuration: WorkerConfiguration) throws {
-        let id = WorkerID.random(prefix: "w-")
+    public convenience init(_ system: Troupe, _ configuration: WorkerConfiguration) throws {
+        try self.init(system, configuration, id: .random(prefix: "w-"))
+    }
+
+    /// - Parameter id: never used before in the exchange.
+    package init(_ system: Troupe, _ configuration: WorkerConfiguration, id: WorkerID) throws {
         self.id = id
         self.system = system
         self.configuration = configuration
