@@ -399,7 +399,12 @@ extension ShardWorker: TurnCommitter {
                 noteTimers(turn)
                 switch result {
                 case .committed: return .committed
-                case .committedAndReleased, .fenced: return .over
+                case .committedAndReleased: return .over
+                case .fenced:
+                    // Mostly the lease has moved on, and this changes nothing. But an exchange that failed over knows
+                    // the lease and not what came to us under it: then nobody else would ever host the actor.
+                    await release(host.id, host.epoch, .giveBack)
+                    return .over
                 case .full(let target) where clock.now() >= fullDeadline: return .mailboxFull(target)
                 case .full: break
                 }

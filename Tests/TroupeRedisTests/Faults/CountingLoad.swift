@@ -190,10 +190,14 @@ final class CountingLoad: Sendable {
             if mustClaim, let activation = try await claim() {
                 var fresh = Hosted(epoch: activation.epoch, count: Self.number(activation.state))
                 state.withLock { $0.epochs.append(activation.epoch) }
-                for queued in activation.envelopes { try await handle(queued, &fresh) }
-                for (epoch, queued) in early where epoch == fresh.epoch { try await handle(queued, &fresh) }
+                var isHeld = true
+                for queued in activation.envelopes where isHeld { isHeld = try await handle(queued, &fresh) }
+                for (epoch, queued) in early where isHeld && epoch == fresh.epoch {
+                    isHeld = try await handle(queued, &fresh)
+                }
                 early = []
-                hosted = fresh
+                hosted = isHeld ? fresh : nil
+                if !isHeld { continue }
             }
             mustClaim = false
             let deliveries: Deliveries
@@ -210,8 +214,9 @@ final class CountingLoad: Sendable {
                 case .ready: mustClaim = true
                 case .envelope(_, let epoch, let queued):
                     if var current = hosted, current.epoch == epoch {
-                        try await handle(queued, &current)
-                        hosted = current
+                        let isHeld = try await handle(queued, &current)
+                        hosted = isHeld ? current : nil
+                        mustClaim = mustClaim || !isHeld
                     } else {
                         early.append((epoch, queued))
                     }
@@ -230,7 +235,9 @@ final class CountingLoad: Sendable {
         return result.activations.first
     }
 
-    private func handle(_ queued: QueuedEnvelope, _ hosted: inout Hosted) async throws(ExchangeError) {
+    /// Runs a turn; false if the lease is over. It is given back then: an exchange that failed over may know it and not
+    /// what came under it.
+    private func handle(_ queued: QueuedEnvelope, _ hosted: inout Hosted) async throws(ExchangeError) -> Bool {
         hosted.count += 1
         hosted.turns += 1
         let bytes = Self.bytes(hosted.count)
@@ -243,10 +250,14 @@ final class CountingLoad: Sendable {
         let answer = try await persist { () throws(ExchangeError) in
             try await self.workerShard.perform(.commit(self.worker, [turn]))
         }
-        guard case .committed(let results) = answer, results == [.committed] else {
-            throw ExchangeError(.fenced, "a commit was answered with \(answer)")
+        guard case .committed(let results) = answer else { throw answer.unexpected("commit") }
+        guard results == [.committed] else {
+            let release = Operation.release(worker, actor: actor, epoch: hosted.epoch, .giveBack)
+            _ = try await persist { () throws(ExchangeError) in try await self.workerShard.perform(release) }
+            return false
         }
         state.withLock { $0.handled += 1 }
+        return true
     }
 
     private static func bytes(_ number: Int) -> [UInt8] {
