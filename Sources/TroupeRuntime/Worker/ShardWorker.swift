@@ -32,7 +32,8 @@ final class ShardWorker: Sendable {
     }
     private let state = Mutex(State())
     private let timers = Mutex<Alarm?>(nil)
-    private let leaseThread = LeaseThread()
+    /// Nil under a clock that a test holds: a thread of its own would not obey it.
+    private let leaseThread: LeaseThread?
 
     private static let claimMax = 64
     private static let laneWait = Duration.seconds(5)
@@ -51,6 +52,7 @@ final class ShardWorker: Sendable {
         self.types = types
         self.configuration = configuration
         logger = system.logger
+        leaseThread = system.courier.clock is ExchangeTime ? LeaseThread() : nil
         timers.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tickSoon() } }
     }
 
@@ -89,18 +91,47 @@ final class ShardWorker: Sendable {
 
     private func keepLease(_ stop: Signal) async {
         let interval = configuration.lease / 3
+        var audit = LeaseAudit()
         while !Task.isCancelled {
             do {
                 let ticked = try await shard.perform(.tick(budget: 100))
                 if case .ticked(let due?) = ticked { setTimer(due) }
                 guard case .heartbeat(let result) = try await shard.perform(.heartbeat(id)) else { continue }
                 try await take(result, stop)
+                if isFull { makeRoomSoon(idleFor: interval) }
+                try await look(&audit)
             } catch {
                 if Task.isCancelled || error.code == .closed { return }
                 logger.warning("the lease could not be renewed", metadata: ["worker": "\(id)", "error": "\(error)"])
             }
-            await leaseThread.sleep(for: interval)
+            await sleepApart(for: interval)
         }
+    }
+
+    private func sleepApart(for interval: Duration) async {
+        if let leaseThread { return await leaseThread.sleep(for: interval) }
+        try? await clock.sleep(until: clock.now() + interval)
+    }
+
+    /// Gives back all if the exchange counts leases here that never arrived: it does not say which.
+    private func look(_ audit: inout LeaseAudit) async throws(ExchangeError) {
+        let before = activationCount
+        guard case .workers(let workers) = try await shard.perform(.workers),
+            let granted = workers.first(where: { $0.id == id })?.activationCount,
+            audit.findsOrphans(granted: granted, hosted: max(before, activationCount)),
+            !state.withLock({ $0.isDraining })
+        else { return }
+        logger.warning(
+            "the exchange counts activations here that never arrived; registering again",
+            metadata: ["worker": "\(id)", "counted": "\(granted)"])
+        voidAll()
+        try await register()
+    }
+
+    /// A worker that holds all it may puts to sleep what is idle, for others wait.
+    private func makeRoomSoon(idleFor time: Duration) {
+        // Unstructured, and not on the thread of the lease: it runs hooks of actors. It ends with them.
+        Task { await passivateIdle(since: clock.now() + (.zero - time)) }
     }
 
     private func take(_ result: HeartbeatResult, _ stop: Signal) async throws(ExchangeError) {
@@ -124,7 +155,7 @@ final class ShardWorker: Sendable {
         }
         guard starts else { return }
         // Unstructured: it ends with the page that it was given; what it leaves comes again.
-        Task(executorPreference: globalConcurrentExecutor) { [self] in
+        Task { [self] in
             let gone = await system.data.delete(garbage)
             if !gone.isEmpty { _ = try? await shard.perform(.collected(gone)) }
             state.withLock { $0.isCollecting = false }
