@@ -1,4 +1,5 @@
 internal import CHiredis
+internal import Dispatch
 internal import Glibc
 
 /// Starts a thread of its own, for work that blocks or never ends. The thread frees itself when `body` returns.
@@ -36,11 +37,7 @@ private final class ThreadStart: Sendable {
 func currentThreadNumber() -> UInt { UInt(pthread_self()) }
 
 /// Nanoseconds since some fixed moment, never going back.
-func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-}
+func monotonicNanoseconds() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
 
 /// Writing to a connection whose server has died must be an error of that write and not the end of the process.
 func ignoreBrokenPipeSignal() {
