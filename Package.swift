@@ -85,6 +85,9 @@ let package = Package(
             name: "TroupeTesting",
             dependencies: ["CBOR", "TroupeCore", "TroupeStore", logging, subprocess],
             swiftSettings: strict),
+        .target(
+            name: "TroupeSoak", dependencies: ["Troupe", "TroupeCore", "TroupeRuntime", "TroupeTesting"],
+            swiftSettings: strict),
         .executableTarget(
             name: "TroupeSimulation",
             dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeTesting", argumentParser, logging],
@@ -92,7 +95,8 @@ let package = Package(
         .executableTarget(
             name: "TroupeCLI",
             dependencies: [
-                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeRuntime", argumentParser, logging,
+                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeSoak",
+                "TroupeTesting", argumentParser, logging,
                 serviceLifecycle, subprocess, unixSignals,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -124,6 +128,7 @@ let package = Package(
             name: "TroupeCLITests",
             dependencies: ["CBOR", "TroupeCLI", "TroupeCore", "TroupeStore", "TroupeTesting", argumentParser],
             swiftSettings: strict),
+        .testTarget(name: "TroupeSoakTests", dependencies: ["TroupeSoak", "TroupeTesting"], swiftSettings: strict),
         .testTarget(
             name: "TroupeTests",
             dependencies: ["Troupe", "TroupeCore", "TroupeRuntime", "TroupeStore", "TroupeTesting"],

@@ -35,6 +35,6 @@ struct TroupeCommand: ParsableCommand {
         version: version,
         subcommands: [
             UpCommand.self, BrokerCommand.self, ExchangeGroup.self, ActorGroup.self, MailboxGroup.self, CallGroup.self,
-            WorkerGroup.self,
+            WorkerGroup.self, SoakGroup.self,
         ])
 }

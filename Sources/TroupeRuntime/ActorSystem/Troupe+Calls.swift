@@ -87,7 +87,11 @@ extension Troupe {
             deadline: deadline(kind, now), references: references, baggage: CallContext.baggage)
         if kind == .request { envelope.replyTo = courier.client }
         guard let turn = CallContext.turn else {
-            envelope.id = courier.nextCallID()
+            envelope.id = CallContext.callID ?? courier.nextCallID()
+            // Whoever chooses an id may choose it twice for different calls, and is told so.
+            if CallContext.callID != nil {
+                envelope.fingerprint = Fingerprint.of(actor, method, invocation.arguments)
+            }
             return envelope
         }
         envelope.sender = turn.actor.key
@@ -181,6 +185,18 @@ extension Troupe {
         _ deadline: CallDeadline, _ body: nonisolated(nonsending) () async throws -> Result
     ) async rethrows -> Result {
         try await CallContext.$deadline.withValue(deadline, operation: body)
+    }
+
+    /// Runs `body`, which makes one call, with an id of the caller's choice for that call.
+    ///
+    /// The same call may be made again under its id, also by another process or after a restart: it has no second effect
+    /// and gets the outcome of the first, for as long as the exchange keeps outcomes. So a caller that notes the id before
+    /// it calls never loses what became of it. Another call under the same id is refused
+    /// (``TroupeError/Code/fingerprintMismatch``). Turns do not need this: their calls have ids of that kind already.
+    public nonisolated(nonsending) static func withCallID<Result>(
+        _ id: CallID, _ body: nonisolated(nonsending) () async throws -> Result
+    ) async rethrows -> Result {
+        try await CallContext.$callID.withValue(id, operation: body)
     }
 
     /// Runs `body` with another policy for full mailboxes.

@@ -20,6 +20,8 @@ package enum CallContext {
     @TaskLocal package static var deadline: CallDeadline?
     @TaskLocal package static var whenFull = WhenFull.wait
     @TaskLocal package static var baggage: [String: String] = [:]
+    /// The id that the caller chose for its call.
+    @TaskLocal static var callID: CallID?
     /// Set by `tell` and `future` around their closure.
     @TaskLocal static var oneCall: OneCall?
     /// The turn that this task belongs to.

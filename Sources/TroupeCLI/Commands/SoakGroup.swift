@@ -1,0 +1,156 @@
+import ArgumentParser
+import FoundationEssentials
+import Logging
+import Troupe
+import TroupeSoak
+import TroupeTesting
+
+/// `troupe soak`: whether the promise holds on this machine.
+struct SoakGroup: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "soak", abstract: "Run a whole system under faults, and account for every effect.",
+        subcommands: [SoakRun.self, WorkerCommand<SoakTypes>.self, SoakCallerCommand.self],
+        defaultSubcommand: SoakRun.self)
+}
+
+struct SoakRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Start exchange, workers and callers, do harm to them, and compare ledgers.",
+        discussion: """
+            Callers call, tell, fan out, chain, pass data by reference and wait for futures; actors keep what they applied. \
+            Processes are killed and stopped as the seed has it. At the end every effect is compared with what callers \
+            were told: lost, doubled, reordered, unasked-for effects and wrong outcomes are counted, and must be none.
+
+            EXAMPLES
+              troupe soak                                  a minute on a durable broker of its own
+              troupe soak --start redis --minutes 10       on a redis-server of its own, appendfsync always
+              troupe soak --exchange redis://host --faults kill-worker,kill-caller
+              troupe soak --seed 7 --kills-per-hour 600    another schedule, and a denser one
+
+            EXIT CODES  0 nothing to complain of   1 the promise was broken   2 the system could not be run
+            """)
+
+    enum Server: String, ExpressibleByArgument, CaseIterable { case broker, redis }
+
+    @Option(help: "A server of its own to start and to kill.") var start = Server.broker
+    @Option(help: "An exchange that is there already; it is not killed.") var exchange: String?
+    @Option(help: "How long faults and new operations go on.") var minutes = 1.0
+    @Option(help: "Kills an hour; pauses come on top.") var killsPerHour = 240
+    @Option(help: "Which faults: \(Fault.allCases.map(\.rawValue).joined(separator: ",")).") var faults: String?
+    @Option(help: "Decides operations and faults.") var seed: UInt64 = 1
+    @Option(help: "Worker processes.") var workers = 3
+    @Option(help: "Calling processes.") var callers = 3
+    @Option(help: "Operations under way in each caller.") var lanes = 4
+    @Option(help: "Actors.") var actors = 12
+    @Option(help: "Operations of one lane at the most.") var operationsMax = 100_000
+    @Option(help: "The workers' lease.") var lease = DurationArgument(.seconds(3))
+    @Flag(help: "Print JSON.") var json = false
+    @Flag(help: "Keep journals and logs also when nothing is wrong.") var keep = false
+
+    func validate() throws {
+        guard minutes > 0, minutes <= 24 * 60 else { throw ValidationError("--minutes takes up to 1440") }
+        for (name, value, range) in [
+            ("workers", workers, 1...64), ("callers", callers, 1...64), ("lanes", lanes, 1...256),
+            ("actors", actors, 2...10_000), ("kills-per-hour", killsPerHour, 0...36_000),
+            ("operations-max", operationsMax, 1...10_000_000),
+        ] where !range.contains(value) {
+            throw ValidationError("--\(name) takes \(range.lowerBound) to \(range.upperBound)")
+        }
+        _ = try chosenFaults()
+    }
+
+    private func chosenFaults() throws -> [Fault] {
+        guard let faults else { return Fault.allCases }
+        return try faults.split(separator: ",").map { name in
+            guard let fault = Fault(rawValue: String(name)) else {
+                throw ValidationError(
+                    "--faults: there is no '\(name)'; there are \(Fault.allCases.map(\.rawValue).joined(separator: ", "))"
+                )
+            }
+            return fault
+        }
+    }
+
+    func run() async throws {
+        var options = Soak.Options()
+        options.start = exchange.map { .existing($0) } ?? (start == .broker ? .broker : .redis)
+        options.seconds = Int((minutes * 60).rounded())
+        options.killsPerHour = killsPerHour
+        options.faults = try chosenFaults()
+        options.seed = seed
+        options.workers = workers
+        options.callers = callers
+        options.lanes = lanes
+        options.actors = actors
+        options.operationsMax = operationsMax
+        options.lease = lease.duration
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "troupe-soak-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let terminal = Terminal.standard()
+        let soak = Soak(options, command: try ChildProcess.product("troupe"), directory: directory.path) {
+            terminal.note("soak: \($0)")
+        }
+        terminal.note("soak: seed \(seed), \(options.seconds) s, files in \(directory.path)")
+        let report = try await soak.run()
+        try present(report, terminal)
+        if report.isClean, !keep {
+            try? FileManager.default.removeItem(at: directory)
+        } else {
+            terminal.note("soak: logs and journals are in \(directory.path)")
+        }
+        guard report.isClean else {
+            throw Failure(.refused, "the promise was broken; see the report, and run --seed \(seed) again")
+        }
+    }
+
+    private func present(_ report: SoakReport, _ terminal: Terminal) throws {
+        if json {
+            var object: [String: JSONValue] = ["seed": .unsigned(report.seed), "clean": .bool(report.isClean)]
+            for (name, value) in report.numbers { object[name] = .double(value) }
+            for (name, items) in report.complaints { object[name] = .array(items.prefix(100).map { .string($0) }) }
+            return try terminal.print(json: JSONValue.object(object))
+        }
+        for (name, value) in report.numbers { try terminal.print("\(name): \(Int(value))") }
+        for (name, items) in report.complaints {
+            try terminal.print("\(name): \(items.count)")
+            for item in items.prefix(10) { try terminal.print("  \(Escape.line(item))") }
+        }
+    }
+}
+
+/// A calling process of a soak.
+struct SoakCallerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "caller", abstract: "A calling process of a soak.", shouldDisplay: false)
+
+    @OptionGroup var exchange: ExchangeOptions
+    @Option var name: String
+    @Option var log: String
+    @Option var seed: UInt64
+    @Option var lanes: Int
+    @Option var actors: Int
+    @Option var until: Double
+    @Option var operationsMax: Int
+
+    func run() async throws {
+        let troupe = try await connected()
+        let options = SoakCaller.Options(
+            name: name, log: log, seed: seed, lanes: lanes, actors: actors, until: until, operationsMax: operationsMax)
+        try await SoakCaller(troupe, options).run()
+        await troupe.close()
+    }
+
+    /// The exchange may be down at the moment when this process is started; a minute at the most.
+    private func connected() async throws -> Troupe {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                return try await Troupe.connect(to: exchange.url)
+            } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+    }
+}

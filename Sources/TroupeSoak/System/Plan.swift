@@ -1,0 +1,71 @@
+import TroupeTesting
+
+/// What a caller does, derived from the seed alone: a restarted caller knows it again without having noted it.
+struct Plan: Sendable {
+    enum Kind: Hashable, Sendable {
+        case call
+        case tell
+        case fail(telling: String)
+        case chain([String])
+        case fan([String])
+        case data(Int)
+        case future(of: String)
+    }
+
+    struct Operation: Hashable, Sendable {
+        /// From 1, within its lane.
+        var index: Int
+        var target: String
+        /// Of all operations of the lane on this target.
+        var step: Step
+        var kind: Kind
+        /// The id under which the call is made, and made again.
+        var callID: String
+        /// Of the second call of a future.
+        var futureID: String { callID + "f" }
+        /// Where the future's own call is counted.
+        var futureStep: Step { Step(stream: step.stream + "~future", number: step.number) }
+    }
+
+    /// One sender: one operation at a time.
+    let lane: String
+    private let actors: [String]
+    private var random: SplitMix64
+    private var counts: [String: Int] = [:]
+    private var index = 0
+
+    init(lane: String, seed: UInt64, actors: [String]) {
+        self.lane = lane
+        self.actors = actors
+        random = SplitMix64(seed: lane.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    }
+
+    mutating func next() -> Operation {
+        index += 1
+        let target = random.pick(actors)
+        let kind = kind(target)
+        counts[target, default: 0] += 1
+        let step = Step(stream: "\(lane)>\(target)", number: counts[target] ?? 1)
+        return Operation(index: index, target: target, step: step, kind: kind, callID: "soak-\(lane)-\(index)")
+    }
+
+    private mutating func kind(_ target: String) -> Kind {
+        switch random.number(0...99) {
+        case 0..<45: return .call
+        case 45..<60: return .tell
+        case 60..<66: return .fail(telling: random.pick(actors))
+        case 66..<80: return .chain(above(target, random.number(1...3)))
+        case 80..<90: return .fan((0..<random.number(1...4)).map { _ in random.pick(actors) })
+        case 90..<95: return .data(random.number(13_000...20_000))
+        default: return above(target, 1).first.map { .future(of: $0) } ?? .call
+        }
+    }
+
+    /// Actors that come after the target in one order of all, in that order: whoever waits for another waits for a later one,
+    /// so that no two chains wait for each other.
+    private mutating func above(_ target: String, _ count: Int) -> [String] {
+        guard let index = actors.firstIndex(of: target) else { return [] }
+        let later = Array(actors.indices.dropFirst(index + 1))
+        return later.shuffled(using: &random).prefix(count).sorted().map { actors[$0] }
+    }
+}
