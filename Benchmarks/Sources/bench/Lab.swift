@@ -48,6 +48,7 @@ final class Lab: Sendable {
         let troupe = try ChildProcess.product("troupe")
         let broker = ChildProcess([
             troupe, "broker", "--listen", ipc, "--listen", tcp, "--journal", "\(directory)/journal",
+            "--durability", "journaled",
         ])
         try broker.start()
         guard let line = broker.line(containing: "journaled") else {
