@@ -34,10 +34,10 @@ final class Lab: Sendable {
     }
 
     /// Must be the same in every process of the run.
-    private static let token = ["TROUPE_TOKEN": "a token for a benchmark on this machine"]
+    private static let token = "a token for a benchmark on this machine"
 
     static func start(scale: Double) async throws -> Lab {
-        setenv("TROUPE_TOKEN", token["TROUPE_TOKEN"], 1)
+        setenv("TROUPE_TOKEN", token, 1)
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
             "troupe-bench-\(UUID().uuidString.prefix(8))"
         ).path
@@ -52,7 +52,7 @@ final class Lab: Sendable {
         ])
         try broker.start()
         guard let line = broker.line(containing: "journaled") else {
-            throw ChildProcess.Failure(description: "the broker did not start")
+            throw Trouble("the broker did not start")
         }
         let workers = try [redis.unixURL, ipc].map { url in
             let worker = ChildProcess([
@@ -104,8 +104,14 @@ final class Lab: Sendable {
             if let value = Int64(line) { latencies.record(nanoseconds: value) }
         }
         guard process.wait() == .exited(0), latencies.count > 0 else {
-            throw ChildProcess.Failure(description: "the floor \(arguments.joined(separator: " ")) failed")
+            throw Trouble("the floor \(arguments.joined(separator: " ")) failed")
         }
         return latencies
     }
+}
+
+/// What keeps a benchmark from running.
+struct Trouble: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }

@@ -59,13 +59,13 @@ public final class ChildProcess: Sendable {
         if let pid { Glibc.kill(pid, number) }
     }
 
-    /// Tells its process's number, then waits for an order: the name of a signal, or the end of the pipe.
+    /// Lets the process tell its own number before all else it says, then waits for an order: the name of a signal, or the
+    /// end of the pipe.
     private static let script = """
         exec 2>>"$1"
         shift
-        "$@" </dev/null &
+        /bin/sh -c 'echo $$; exec "$0" "$@"' "$@" </dev/null &
         process=$!
-        echo $process
         exec >/dev/null
         order=
         read -r order
@@ -90,6 +90,7 @@ public final class ChildProcess: Sendable {
         guard let shell, let process = pid_t(Self.line(from: report[0]) ?? "") else {
             close(leash[1])
             close(report[0])
+            if let shell { _ = Self.reap(shell) }
             throw Failure(description: "/bin/sh could not be started")
         }
         running.withLock { $0 = Running(shell: shell, process: process, leash: leash[1], report: report[0]) }
@@ -130,13 +131,19 @@ public final class ChildProcess: Sendable {
         guard let stopped = taken else { return nil }
         _ = order.withCString { write(stopped.leash, $0, strlen($0)) }
         if order != "WAIT\n" { close(stopped.leash) }
-        var status: Int32 = 0
-        while waitpid(stopped.shell, &status, 0) < 0, errno == EINTR {}
+        let status = Self.reap(stopped.shell)
         if order == "WAIT\n" { close(stopped.leash) }
         close(stopped.report)
         // The shell ends as its process did; one that was ended by a signal is told as 128 and the signal.
         let code = Int(status >> 8 & 0xFF)
         return code > 128 ? .signalled(code - 128) : .exited(code)
+    }
+
+    /// Waits for a shell and collects it: one that is left as a zombie holds up whoever waits for any child.
+    private static func reap(_ shell: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while waitpid(shell, &status, 0) < 0, errno == EINTR {}
+        return status
     }
 
     private static func line(from descriptor: Int32) -> String? {

@@ -1,4 +1,5 @@
 import Troupe
+import TroupeTesting
 
 extension Row {
     /// One-way messages into the mailbox of an actor that nobody hosts, a hundred under way; then the time to drain it.
