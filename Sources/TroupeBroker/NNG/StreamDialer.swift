@@ -30,6 +30,8 @@ import Synchronization
         guard let raw = unsafe allocated else {
             throw NNGFailure(code: troupe_nng_no_memory).atAddress(address.shown)
         }
+        // A frame goes out at once. What is no TCP does not know the option, and ws and TLS pass it on.
+        _ = unsafe nng_stream_dialer_set_bool(raw, NNG_OPT_TCP_NODELAY, true)
         do throws(BrokerError) {
             if let tls = address.tls {
                 let config = try NNGTLSConfiguration.make(tls, address: address.shown)

@@ -29,6 +29,8 @@ import Synchronization
         guard let raw = unsafe allocated else {
             throw NNGFailure(code: troupe_nng_no_memory).atAddress(address.shown)
         }
+        // As for dialled connections: a frame goes out at once.
+        _ = unsafe nng_stream_listener_set_bool(raw, NNG_OPT_TCP_NODELAY, true)
         do throws(BrokerError) {
             if address.isIPC {
                 try check(unsafe nng_stream_listener_set_int(raw, NNG_OPT_IPC_PERMISSIONS, 0o600), address)
