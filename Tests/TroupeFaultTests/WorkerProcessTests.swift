@@ -32,14 +32,6 @@ struct WorkerProcessTests {
         try #require(try await troupe.actors(ActorFilter(type: actor.type)).first { $0.id == actor })
     }
 
-    private func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while try await !isSo() {
-            try #require(ContinuousClock.now < deadline, "\(what): not so within a minute")
-            try await Task.sleep(for: .milliseconds(10))
-        }
-    }
-
     @Test(arguments: Server.allCases) func aWorkerThatIsToldToGoGivesBackWhatItHolds(_ kind: Server) async throws {
         try await withExchange(kind) { troupe, url in
             let first = try worker(url, ["--lease", "60s"])

@@ -1,5 +1,6 @@
 import Testing
 import Troupe
+import TroupeTesting
 
 @Suite(.serialized, .timeLimit(.minutes(3)))
 struct CallTests {

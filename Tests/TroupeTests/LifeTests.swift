@@ -1,6 +1,7 @@
 import Synchronization
 import Testing
 import Troupe
+import TroupeTesting
 
 /// Counts the instances that are alive, by name.
 final class Population: Sendable {

@@ -49,18 +49,6 @@ struct Scene: Sendable {
     }
 }
 
-/// Asks again until the answer is yes; a minute at the most.
-func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(60)
-    while try await !isSo() {
-        guard ContinuousClock.now < deadline else {
-            Issue.record("\(what): not so within a minute")
-            throw CancellationError()
-        }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
-
 /// Runs the body with a worker for the types on an exchange.
 func withScene(
     _ place: Place, _ types: [any StatefulActor.Type],

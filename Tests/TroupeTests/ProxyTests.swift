@@ -1,5 +1,6 @@
 import Testing
 import Troupe
+import TroupeTesting
 
 /// Reads data by value and by proxy.
 distributed actor Reader: StatefulActor {

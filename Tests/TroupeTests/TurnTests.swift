@@ -1,5 +1,6 @@
 import Testing
 import Troupe
+import TroupeTesting
 
 /// A counter whose turns may interleave, and one with a small mailbox.
 distributed actor Juggler: StatefulActor {

@@ -130,7 +130,8 @@ package final class BrokerShard: Shard {
                 return try decode(answer, operation, channel)
             } catch {
                 if wait > .zero, Task.isCancelled { return operation.emptyAnswer }
-                guard try mayRetry(error, channel), ContinuousClock.now < deadline, !Task.isCancelled else {
+                // A last attempt without time to succeed would only hide how long this one took.
+                guard try mayRetry(error, channel), deadline - .now > pause, !Task.isCancelled else {
                     throw ExchangeError(error)
                 }
             }

@@ -41,12 +41,12 @@ final class ClusterServers: Sendable {
         }
         for index in 3..<6 {
             let primary = try await id(of: servers[index - 3])
-            try await until("the replica knows its primary") {
+            try await eventually("the replica knows its primary") {
                 try await servers[index].command("CLUSTER", "REPLICATE", .string(primary)) == .status("OK")
             }
         }
         for server in servers {
-            try await until("the cluster is up") {
+            try await eventually("the cluster is up") {
                 let info = try await server.command("CLUSTER", "INFO").text ?? ""
                 let slots = try await server.command("CLUSTER", "SLOTS").array ?? []
                 return info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6") && slots.count == 3
@@ -54,7 +54,7 @@ final class ClusterServers: Sendable {
             }
         }
         for replica in servers[3...] {
-            try await until("the replicas follow") {
+            try await eventually("the replicas follow") {
                 (try await replica.command("INFO", "replication").text ?? "").contains("master_link_status:up")
             }
         }

@@ -27,7 +27,7 @@ import TroupeTesting
             }
             try await progress(loads)
             target.kill()
-            try await until("a replica has taken over") {
+            try await eventually("a replica has taken over") {
                 let port = try await Self.owner(ofSlot: slot, asSeenBy: owner)
                 return port != target.port
             }
@@ -51,7 +51,7 @@ import TroupeTesting
     private func progress(_ loads: [CountingLoad]) async throws {
         let before = loads.map(\.handled)
         for (load, count) in zip(loads, before) {
-            try await until("turns of \(load.actor) go on") { load.handled >= count + 10 }
+            try await eventually("turns of \(load.actor) go on") { load.handled >= count + 10 }
         }
     }
 

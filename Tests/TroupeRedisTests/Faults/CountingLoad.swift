@@ -268,13 +268,3 @@ final class CountingLoad: Sendable {
         bytes.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << ($1.offset * 8) }
     }
 }
-
-/// Returns once the condition holds; throws after a minute.
-func until(_ what: String, _ condition: () async throws -> Bool) async throws {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(60))
-    while ContinuousClock.now < deadline {
-        if try await condition() { return }
-        try await Task.sleep(for: .milliseconds(10))
-    }
-    throw ExchangeError(.deadlineExceeded, "within a minute it did not come about that \(what)")
-}

@@ -95,7 +95,7 @@ import TroupeTesting
         // A busy server greets nobody new.
         let watcher = try await RedisConnection.connect(RedisConfiguration(url: server.unixURL))
         let endless = Task { try await server.command("EVAL", "while true do end", "0") }
-        try await until("the server is busy") { "\(try await watcher.command(["GET", "x"]))".contains("BUSY") }
+        try await eventually("the server is busy") { "\(try await watcher.command(["GET", "x"]))".contains("BUSY") }
         async let sent = party.send("call-1")
         #expect(try await watcher.command(["SCRIPT", "KILL"]) == .status("OK"))
         #expect(try await sent == [.accepted(sequence: 1, isHosted: false)])
@@ -123,7 +123,7 @@ import TroupeTesting
             #expect(error.message.contains("MISCONF"), "\(error)")
         }
         try server.limitFileSize(bytes: nil)
-        try await until("the server has recovered") { (try? await party.send("call-last")) != nil }
+        try await eventually("the server has recovered") { (try? await party.send("call-last")) != nil }
         server.kill()
         try await server.start()
         guard case .peeked(let queued) = try await shard.perform(.peek(party.actor, after: 0, limit: 1000)) else {

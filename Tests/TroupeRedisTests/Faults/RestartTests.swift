@@ -14,7 +14,7 @@ import TroupeTesting
         try await load.run {
             for _ in 0..<8 {
                 let before = load.handled
-                try await until("turns go on") { load.handled >= before + Int.random(in: 5...40) }
+                try await eventually("turns go on") { load.handled >= before + Int.random(in: 5...40) }
                 server.kill()
                 try await server.start()
             }
@@ -38,7 +38,7 @@ import TroupeTesting
         try await load.run {
             for _ in 0..<8 {
                 let before = load.handled
-                try await until("turns go on") { load.handled >= before + Int.random(in: 5...40) }
+                try await eventually("turns go on") { load.handled >= before + Int.random(in: 5...40) }
                 server.kill()
                 try await server.start()
             }
@@ -59,7 +59,7 @@ import TroupeTesting
         try await load.run {
             for round in 0..<60 {
                 let before = load.handled
-                try await until("turns go on") { load.handled > before }
+                try await eventually("turns go on") { load.handled > before }
                 switch round % 4 {
                 case 0: try await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 case 1: try await server.command("SCRIPT", "FLUSH", "ASYNC")

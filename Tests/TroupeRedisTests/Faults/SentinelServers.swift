@@ -37,12 +37,12 @@ final class SentinelServers: Sendable {
 
     /// The replicas follow, and each Sentinel knows of the others and of both replicas.
     private func untilReady() async throws {
-        try await until("the replicas follow") {
+        try await eventually("the replicas follow") {
             let info = try await servers[0].command("INFO", "replication").text ?? ""
             return info.split(whereSeparator: \.isNewline).filter { $0.contains("state=online") }.count == 2
         }
         for sentinel in sentinels {
-            try await until("the Sentinels know all") {
+            try await eventually("the Sentinels know all") {
                 let reply = try await sentinel.command("SENTINEL", "MASTER", "main").array ?? []
                 var fields: [String: String] = [:]
                 for index in stride(from: 0, to: reply.count - 1, by: 2) {

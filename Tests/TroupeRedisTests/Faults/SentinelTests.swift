@@ -16,10 +16,10 @@ import TroupeTesting
         #expect(caller.durability.detail.contains("once 1 replica confirmed"), "\(caller.durability)")
         let load = try CountingLoad(caller: caller.shards[0], worker: worker.shards[0])
         try await load.run {
-            try await until("turns go on") { load.handled > 50 }
+            try await eventually("turns go on") { load.handled > 50 }
             group.servers[0].kill()
             let before = load.handled
-            try await until("turns go on at another primary") { load.handled > before + 50 }
+            try await eventually("turns go on at another primary") { load.handled > before + 50 }
             // The old primary comes back as a replica, and the one after it goes.
             try await group.servers[0].start()
         }
@@ -41,7 +41,7 @@ import TroupeTesting
         try await party.registerWorker()
         let activation = try await party.claim()
         #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: true)])
-        try await until("the replicas have it") {
+        try await eventually("the replicas have it") {
             try await group.servers[0].command("WAIT", 2, 100) == .integer(2)
         }
         for replica in group.servers[1...] { kill(try #require(replica.pid), SIGSTOP) }
@@ -72,7 +72,7 @@ import TroupeTesting
     func outcomesAreConfirmedBeforeTheyAreHandedOut() async throws {
         let primary = try await RedisServer.start()
         let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(primary.port)"])
-        try await until("the replica follows") { try await primary.command("WAIT", 1, 100) == .integer(1) }
+        try await eventually("the replica follows") { try await primary.command("WAIT", 1, 100) == .integer(1) }
         let plain = try await RedisExchange.connect(url: primary.url)
         let careful = try await RedisExchange.connect(url: primary.url + "?replicas=1")
         let party = try CounterParty(plain.shards[0])
@@ -87,12 +87,12 @@ import TroupeTesting
             isHandedOut.withLock { $0 = true }
             return receipts.items
         }
-        try await until("the caller waits") {
+        try await eventually("the caller waits") {
             (try await primary.command("INFO", "clients").text ?? "").contains("blocked_clients:1")
         }
         kill(try #require(replica.pid), SIGSTOP)
         _ = try await party.commit(activation.envelopes, epoch: activation.epoch, number: 1)
-        try await until("the replica is waited for") {
+        try await eventually("the replica is waited for") {
             let list = try await primary.command("CLIENT", "LIST").text ?? ""
             return list.split(whereSeparator: \.isNewline).contains {
                 $0.contains("cmd=wait") && $0.contains("flags=b")
