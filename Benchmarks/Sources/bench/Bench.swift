@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
             floor, measured just before and after it on the same server: compare ratios, not times.
 
             ROWS
-            \(Row.all.map { "  \($0.name)" }.joined(separator: "\n"))
+            \(Row.all.flatMap(\.names).map { "  \($0)" }.joined(separator: "\n"))
             """)
 
     @Flag(help: "Fewer repetitions: all rows in some minutes.") var quick = false
@@ -25,28 +25,47 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Write the rows to this file, as a JSON array.") var json: String?
 
     func run() async throws {
-        let rows = Row.all.filter { row in only.isEmpty || only.contains { row.name.hasPrefix($0) } }
+        let rows = Row.all.filter { $0.isSelected(by: only) }
         guard !rows.isEmpty else {
             throw ValidationError("no row begins with \(only.joined(separator: " or ")); see --help for their names")
         }
         let lab = try await Lab.start(scale: quick ? 0.2 : 1)
-        var results: [Measurement] = []
-        for (number, row) in rows.enumerated() {
-            note("bench: \(number + 1) of \(rows.count): \(row.name)")
-            results += try await row.measure(lab)
-        }
-        await lab.stop()
-        print(Self.header(lab))
+        defer { lab.stop() }
+        let header = try await Self.header(lab)
+        let (results, failed) = await measure(rows, lab)
+        print(header)
         print(Table(results).markdown)
         if let json { try Table(results).json.write(to: URL(fileURLWithPath: json)) }
+        guard failed.isEmpty else {
+            note("bench: no result for \(failed.joined(separator: ", "))")
+            throw ExitCode.failure
+        }
     }
 
-    private static func header(_ lab: Lab) -> String {
-        """
-        \(ProcessInfo.processInfo.activeProcessorCount) processors. Redis: appendonly yes, appendfsync everysec. \
-        Broker: \(lab.brokerDurability). Latencies in µs, floors of the same run.
+    /// A row that fails does not take the others with it.
+    private func measure(_ rows: [Row], _ lab: Lab) async -> (results: [Measurement], failed: [String]) {
+        var results: [Measurement] = []
+        var failed: [String] = []
+        for (number, row) in rows.enumerated() {
+            note("bench: \(number + 1) of \(rows.count): \(row.names.joined(separator: ", "))")
+            do {
+                results += try await row.measure(lab)
+            } catch {
+                note("bench: \(row.names.joined(separator: ", ")) failed: \(error)")
+                failed += row.names
+            }
+        }
+        return (results, failed)
+    }
 
-        """
+    private static func header(_ lab: Lab) async throws -> String {
+        var lines = [
+            "\(ProcessInfo.processInfo.activeProcessorCount) processors. What the exchanges say of themselves:", "",
+        ]
+        for place in Lab.Place.allCases {
+            lines.append("- `\(place.rawValue)`: \(try await lab.durability(place))")
+        }
+        return (lines + ["", "`redis` is `redis.tcp`, and `broker` is `broker.ipc`.", ""]).joined(separator: "\n")
     }
 }
 

@@ -4,110 +4,109 @@ import TroupeTesting
 
 /// The servers and workers of a run, each a process of its own.
 final class Lab: Sendable {
-    let redis: RedisServer
-    private let broker: ChildProcess
-    private let workers: [ChildProcess]
-    private let directory: String
-    let brokerTCP: String
-    let brokerDurability: String
-    /// What repetitions are multiplied by.
-    let scale: Double
-
+    /// Where mailboxes are, and the way there.
     enum Place: String, CaseIterable, Sendable {
         case redisTCP = "redis.tcp"
         case redisUnix = "redis.unix"
+        /// Every answer waits for the disk.
+        case redisAlways = "redis.always"
         case brokerIPC = "broker.ipc"
         case brokerTCP = "broker.tcp"
+        /// Every answer waits for the disk.
+        case brokerDurable = "broker.durable"
     }
 
-    private init(
-        redis: RedisServer, broker: ChildProcess, workers: [ChildProcess], directory: String, brokerTCP: String,
-        brokerDurability: String, scale: Double
-    ) {
-        self.redis = redis
-        self.broker = broker
-        self.workers = workers
-        self.directory = directory
-        self.brokerTCP = brokerTCP
-        self.brokerDurability = brokerDurability
-        self.scale = scale
-    }
+    let directory: String
+    let redis: RedisServer
+    let redisAlways: RedisServer
+    private let broker: LabBroker
+    private let brokerDurable: LabBroker
+    private let workers: [FurtherWorker]
+    /// What repetitions are multiplied by.
+    let scale: Double
 
-    /// Must be the same in every process of the run.
-    private static let token = "a token for a benchmark on this machine"
-
+    /// Starts everything; what was started ends again if the rest cannot be.
     static func start(scale: Double) async throws -> Lab {
-        setenv("TROUPE_TOKEN", token, 1)
+        setenv("TROUPE_TOKEN", "a token for a benchmark on this machine", 1)
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
             "troupe-bench-\(UUID().uuidString.prefix(8))"
         ).path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        let redis = try await RedisServer.start(["--appendonly", "yes", "--appendfsync", "everysec"])
-        let tcp = "tcp://127.0.0.1:\(try RedisServer.freePort())"
-        let ipc = "ipc://\(directory)/broker.sock"
-        let troupe = try ChildProcess.product("troupe")
-        let broker = ChildProcess([
-            troupe, "broker", "--listen", ipc, "--listen", tcp, "--journal", "\(directory)/journal",
-            "--durability", "journaled",
-        ])
-        try broker.start()
-        guard let line = broker.line(containing: "journaled") else {
-            throw Trouble("the broker did not start")
+        do {
+            return try await Lab(directory: directory, scale: scale)
+        } catch {
+            try? FileManager.default.removeItem(atPath: directory)
+            throw error
         }
-        let workers = try [redis.unixURL, ipc].map { url in
-            let worker = ChildProcess([
-                try ChildProcess.product("bench"), "worker", "--exchange", url, "--passivate-after", "300s",
-            ])
-            try worker.start()
-            return worker
+    }
+
+    private init(directory: String, scale: Double) async throws {
+        self.directory = directory
+        self.scale = scale
+        redis = try await RedisServer.start(["--appendonly", "yes", "--appendfsync", "everysec"])
+        redisAlways = try await RedisServer.start(["--appendonly", "yes", "--appendfsync", "always"])
+        broker = try LabBroker("journaled", in: directory)
+        brokerDurable = try LabBroker("durable", in: directory)
+        workers = try [redis.unixURL, redisAlways.unixURL, broker.ipc, brokerDurable.ipc].map {
+            try FurtherWorker(pool: "default", url: $0)
         }
-        return Lab(
-            redis: redis, broker: broker, workers: workers, directory: directory, brokerTCP: tcp,
-            brokerDurability: line, scale: scale)
     }
 
     func url(_ place: Place) -> String {
         switch place {
         case .redisTCP: redis.url
         case .redisUnix: redis.unixURL
-        case .brokerIPC: "ipc://\(directory)/broker.sock"
-        case .brokerTCP: brokerTCP
+        case .redisAlways: redisAlways.unixURL
+        case .brokerIPC: broker.ipc
+        case .brokerTCP: broker.tcp
+        case .brokerDurable: brokerDurable.ipc
         }
+    }
+
+    /// What the exchange of each place says that it promises.
+    func durability(_ place: Place) async throws -> String {
+        let troupe = try await Troupe.connect(to: url(place))
+        let statement = troupe.durability
+        await troupe.close()
+        // The directory is new in each run and says nothing.
+        return "\(statement.level.rawValue): \(statement.detail.replacingOccurrences(of: directory + "/", with: ""))"
     }
 
     func count(_ full: Int) -> Int { max(20, Int(Double(full) * scale)) }
 
-    func stop() async {
-        for worker in workers { worker.terminate() }
-        broker.terminate()
+    func stop() {
+        for worker in workers { worker.end() }
+        broker.end()
+        brokerDurable.end()
         redis.kill()
+        redisAlways.kill()
         try? FileManager.default.removeItem(atPath: directory)
     }
+}
 
-    // MARK: Floors
+/// A broker of one durability class, on a Unix socket and on TCP.
+struct LabBroker {
+    let ipc: String
+    let tcp: String
+    private let process: ChildProcess
 
-    /// Round trips of the bare ping-pong over the same server, in nanoseconds.
-    func floor(_ place: Place, count: Int, bytes: Int) throws -> Latencies {
-        switch place {
-        case .redisTCP: try floors(["redis", "127.0.0.1", "\(redis.port)", "\(count)", "\(bytes)"])
-        case .redisUnix: try floors(["redis-unix", redis.socketPath, "\(count)", "\(bytes)"])
-        case .brokerIPC: try floors(["nng", "ipc://\(directory)/floor.sock", "\(count)", "\(bytes)"])
-        case .brokerTCP: try floors(["nng", "tcp://127.0.0.1:\(RedisServer.freePort())", "\(count)", "\(bytes)"])
-        }
-    }
-
-    func floors(_ arguments: [String]) throws -> Latencies {
-        let process = ChildProcess([try ChildProcess.product("floors")] + arguments)
+    init(_ durability: String, in directory: String) throws {
+        ipc = "ipc://\(directory)/\(durability).sock"
+        tcp = "tcp://127.0.0.1:\(try RedisServer.freePort())"
+        process = ChildProcess(
+            [
+                try ChildProcess.product("troupe"), "broker", "--listen", ipc, "--listen", tcp, "--journal",
+                "\(directory)/\(durability)", "--durability", durability,
+            ], standardError: "\(directory)/\(durability).log")
         try process.start()
-        var latencies = Latencies()
-        while let line = process.line() {
-            if let value = Int64(line) { latencies.record(nanoseconds: value) }
+        // It says its durability once it listens.
+        guard process.line(containing: "durability") != nil else {
+            let log = (try? String(contentsOfFile: "\(directory)/\(durability).log", encoding: .utf8)) ?? ""
+            throw Trouble("the \(durability) broker did not start: \(log)")
         }
-        guard process.wait() == .exited(0), latencies.count > 0 else {
-            throw Trouble("the floor \(arguments.joined(separator: " ")) failed")
-        }
-        return latencies
     }
+
+    func end() { process.terminate() }
 }
 
 /// What keeps a benchmark from running.

@@ -48,6 +48,17 @@ struct Measurement: Sendable, Codable {
         ratio = floor.map { unit == "1/s" ? $0 / value : value / $0 }
     }
 
+    /// Each row has all six fields: what it does not have is null.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(metric, forKey: .metric)
+        try container.encode(unit, forKey: .unit)
+        try container.encode(value, forKey: .value)
+        try container.encode(floor, forKey: .floor)
+        try container.encode(ratio, forKey: .ratio)
+    }
+
     /// The usual two lines of a latency.
     static func latency(_ name: String, _ latencies: Latencies, floor: Latencies) -> [Measurement] {
         [50.0, 99.0].map { percentile in
@@ -65,12 +76,13 @@ struct Table {
     var markdown: String {
         let lines = rows.map { row in
             let cells = [
-                row.name, row.metric, Self.number(row.value) + " " + row.unit, row.floor.map(Self.number) ?? "–",
+                row.name, row.metric, Self.number(row.value), row.unit, row.floor.map(Self.number) ?? "–",
                 row.ratio.map { String(format: "%.2f", $0) } ?? "–",
             ]
             return "| " + cells.joined(separator: " | ") + " |"
         }
-        return (["| row | metric | value | floor | ratio |", "|---|---|---|---|---|"] + lines).joined(separator: "\n")
+        return (["| name | metric | value | unit | floor | ratio |", "|---|---|---|---|---|---|"] + lines).joined(
+            separator: "\n")
     }
 
     var json: Data {

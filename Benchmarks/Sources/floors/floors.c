@@ -3,11 +3,13 @@
 //
 // usage: floors redis HOST PORT COUNT BYTES | floors redis-unix PATH COUNT BYTES
 //        floors redis-push PATH COUNT BYTES          (pipelined RPUSH: nanoseconds a command, one line)
-//        floors nng URL COUNT BYTES | floors socket COUNT BYTES
+//        floors nng URL COUNT BYTES                  (two hops) | floors nng-hop URL COUNT BYTES (one)
+//        floors socket COUNT BYTES | floors threads COUNT   (a condition variable each way)
 #include <hiredis/hiredis.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -147,7 +149,8 @@ static void nng_echo(void *argument) {
     }
 }
 
-static void nng_hop(struct nng_place *place) {
+static void nng_hop(void *argument) {
+    struct nng_place *place = argument;
     void *data;
     size_t size;
     nng_must(nng_send(place->socket, place->payload, place->bytes, 0), "send");
@@ -160,7 +163,7 @@ static void nng_round(void *argument) {
     nng_hop(argument);
 }
 
-static void nng_floor(struct nng_place place, int count) {
+static void nng_floor(struct nng_place place, int count, void (*round)(void *)) {
     place.payload = calloc(1, place.bytes + 1);
     pid_t child = echo_in_child(nng_echo, &place);
     nng_must(nng_req0_open(&place.socket), "req socket");
@@ -170,7 +173,7 @@ static void nng_floor(struct nng_place place, int count) {
         if (result != 0) usleep(10000);
     }
     nng_must(result, "dial");
-    measure(count, nng_round, &place);
+    measure(count, round, &place);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
 }
@@ -222,6 +225,41 @@ static void socket_floor(int count, size_t bytes) {
     waitpid(child, NULL, 0);
 }
 
+// MARK: Two threads that wake each other
+
+struct turns {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int is_far;
+};
+
+static void pass_turn(struct turns *turns, int is_far) {
+    pthread_mutex_lock(&turns->lock);
+    turns->is_far = !is_far;
+    pthread_cond_broadcast(&turns->changed);
+    while (turns->is_far != is_far) pthread_cond_wait(&turns->changed, &turns->lock);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+static void *far_thread(void *argument) {
+    struct turns *turns = argument;
+    pthread_mutex_lock(&turns->lock);
+    while (!turns->is_far) pthread_cond_wait(&turns->changed, &turns->lock);
+    pthread_mutex_unlock(&turns->lock);
+    for (;;) pass_turn(turns, 1);
+    return NULL;
+}
+
+static void threads_round(void *argument) { pass_turn(argument, 0); }
+
+static void threads_floor(int count) {
+    // The far thread ends with the process.
+    static struct turns turns = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, far_thread, &turns) != 0) fail("no thread");
+    measure(count, threads_round, &turns);
+}
+
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     if (argc == 6 && strcmp(argv[1], "redis") == 0) {
@@ -231,11 +269,15 @@ int main(int argc, char **argv) {
     } else if (argc == 5 && strcmp(argv[1], "redis-push") == 0) {
         redis_push_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
     } else if (argc == 5 && strcmp(argv[1], "nng") == 0) {
-        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
+        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]), nng_round);
+    } else if (argc == 5 && strcmp(argv[1], "nng-hop") == 0) {
+        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]), nng_hop);
     } else if (argc == 4 && strcmp(argv[1], "socket") == 0) {
         socket_floor(atoi(argv[2]), (size_t)atol(argv[3]));
+    } else if (argc == 3 && strcmp(argv[1], "threads") == 0) {
+        threads_floor(atoi(argv[2]));
     } else {
-        fprintf(stderr, "usage: floors redis|redis-unix|redis-push|nng|socket ... (see the top of floors.c)\n");
+        fprintf(stderr, "usage: floors redis|redis-unix|redis-push|nng|nng-hop|socket|threads ... (see the top of floors.c)\n");
         return 2;
     }
     return 0;

@@ -1,17 +1,20 @@
+import Foundation
 import Troupe
 
 extension Row {
-    /// Numbers there and back: small ones in the message, large ones by reference, as the policy has it. The floor is a plain
-    /// socket that carries the same bytes.
-    static let echoes = [Lab.Place.redisUnix, .brokerIPC].flatMap { place in
-        [("1KB", 1 << 10, 1000), ("100KB", 100 << 10, 300), ("1MB", 1 << 20, 100), ("10MB", 10 << 20, 20)].map {
-            size, bytes, repetitions in
-            let name = "echo.\(size).\(place.rawValue)"
-            return Row(name: name) { lab in
-                let count = lab.count(repetitions)
-                let floor = try lab.floors(["socket", "\(count)", "\(bytes)"])
-                let troupe = try await Troupe.connect(to: lab.url(place))
-                let echo = try await troupe.spawn(Echo.self, named: "echo-\(size)-\(place.rawValue)")
+    /// Numbers there and back through the Redis that also keeps the objects: below the threshold of the policy (100 KiB) in
+    /// the messages, above it by reference. The floor is a plain socket that carries the same bytes.
+    static let echoes = [
+        ("inline.1KB", 1_000, 1000), ("inline.100KB", 100_000, 300), ("proxy.1MB", 1_000_000, 100),
+        ("proxy.10MB", 10_000_000, 20),
+    ].map { size, bytes, repetitions in
+        let name = "echo.\(size)"
+        return Row(name) { lab in
+            let count = lab.count(repetitions)
+            let (latencies, floor) = try await lab.beside({ try lab.floors(["socket", "\(count)", "\(bytes)"]) }) {
+                let troupe = try await Troupe.connect(to: lab.url(.redisTCP))
+                let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
+                // Only the length of what comes back is looked at, not to time the comparison.
                 let numbers = (0..<bytes / 8).map(Double.init)
                 _ = try await echo.echo(numbers)
                 var latencies = Latencies()
@@ -24,7 +27,19 @@ extension Row {
                     }
                 }
                 await troupe.close()
-                return Measurement.latency(name, latencies, floor: floor)
+                return latencies
+            }
+            return Measurement.latency(name, latencies, floor: floor)
+        }
+    }
+
+    /// What this machine does at least, without any server.
+    static let bare = [("floor.socket", ["socket"]), ("floor.threads", ["threads"])].map { name, arguments in
+        Row(name) { lab in
+            let bytes = name == "floor.socket" ? ["8"] : []
+            let latencies = try lab.floors(arguments + ["\(lab.count(5000))"] + bytes)
+            return [50.0, 99.0].map {
+                Measurement(name, "p\(Int($0))", unit: "µs", latencies.percentile($0))
             }
         }
     }

@@ -3,32 +3,85 @@ import Troupe
 
 extension Row {
     /// From spawn to the first reply on a warm worker: one by one, and many in one batch.
-    static let spawns = [Lab.Place.redisUnix, .brokerIPC].map { place in
-        Row(name: "spawn.\(place.rawValue)") { lab in
-            let run = UUID().uuidString.prefix(8)
+    static let spawns = backends.map { backend, place in
+        Row("spawn.sequential.\(backend)", "spawn.batch.\(backend)") { lab in
             let count = lab.count(1000)
-            var floor = try lab.floor(place, count: lab.count(2000), bytes: 8)
-            let troupe = try await Troupe.connect(to: lab.url(place))
-            var latencies = Latencies()
-            for number in 0..<count {
+            let run = UUID().uuidString
+            let ((one, each), floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
+                let troupe = try await Troupe.connect(to: lab.url(place))
+                var one = Latencies()
+                for number in 0..<count {
+                    let begin = ContinuousClock.now
+                    let echo = try await troupe.spawn(Echo.self, named: "spawn-\(run)-\(number)")
+                    _ = try await echo.add(1)
+                    one.record(ContinuousClock.now - begin)
+                }
                 let begin = ContinuousClock.now
-                let echo = try await troupe.spawn(Echo.self, named: "spawn-\(run)-\(number)")
-                _ = try await echo.add(1)
-                latencies.record(ContinuousClock.now - begin)
+                let echoes = try await troupe.spawn(
+                    Echo.self, (0..<count).map { Spawn("batch-\(run)-\($0)", state: .init()) })
+                try await callEach(echoes)
+                let each = (ContinuousClock.now - begin) / .microseconds(1) / Double(count)
+                await troupe.close()
+                return (one, each)
             }
-            let batch = ContinuousClock.now
-            let echoes = try await troupe.spawn(
-                Echo.self, (0..<count).map { Spawn("batch-\(run)-\($0)", state: .init()) })
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for echo in echoes { group.addTask { _ = try await echo.add(1) } }
-                try await group.waitForAll()
-            }
-            let each = (ContinuousClock.now - batch) / .microseconds(1) / Double(count)
-            await troupe.close()
-            floor.add(try lab.floor(place, count: lab.count(2000), bytes: 8))
-            return Measurement.latency("spawn.sequential.\(place.rawValue)", latencies, floor: floor) + [
-                Measurement("spawn.batch.\(place.rawValue)", "each", unit: "µs", each, floor: floor.percentile(50))
+            return Measurement.latency("spawn.sequential.\(backend)", one, floor: floor) + [
+                Measurement("spawn.batch.\(backend)", "each", unit: "µs", each, floor: floor.percentile(50))
             ]
+        }
+    }
+
+    /// The first call to an actor that is a record only.
+    static let activations = backends.map { backend, place in
+        let name = "activation.\(backend)"
+        return Row(name) { lab in
+            let count = lab.count(1000)
+            let run = UUID().uuidString
+            let (latencies, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
+                let troupe = try await Troupe.connect(to: lab.url(place))
+                let dormant = try await troupe.spawn(
+                    Echo.self, (0..<count).map { Spawn("dormant-\(run)-\($0)", state: .init()) })
+                var latencies = Latencies()
+                for echo in dormant {
+                    let begin = ContinuousClock.now
+                    _ = try await echo.add(1)
+                    latencies.record(ContinuousClock.now - begin)
+                }
+                await troupe.close()
+                return latencies
+            }
+            return Measurement.latency(name, latencies, floor: floor)
+        }
+    }
+
+    /// What a worker's memory grows by for each actor that it holds. There is no floor to compare with.
+    static let memory = backends.map { backend, place in
+        let name = "memory.live.\(backend)"
+        return Row(name) { lab in
+            let count = lab.count(5000)
+            let pool = "memory-\(UUID().uuidString)"
+            let worker = try FurtherWorker(pool: pool, url: lab.url(place))
+            defer { worker.end() }
+            let troupe = try await Troupe.connect(to: lab.url(place))
+            // The first ones bring what a worker needs once.
+            let spawns = (0..<count + 200).map { Spawn<Echo>("\(pool)-\($0)", state: .init()) }
+            let echoes = try await troupe.spawn(Echo.self, spawns, pool: pool)
+            try await callEach(Array(echoes[..<200]))
+            let before = try worker.residentKiB()
+            try await callEach(Array(echoes[200...]))
+            let grown = Double(try worker.residentKiB() - before) / Double(count)
+            await troupe.close()
+            return [Measurement(name, "resident", unit: "KiB", grown)]
+        }
+    }
+
+    /// One call to each, a hundred at a time.
+    private static func callEach(_ echoes: [Echo]) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (index, echo) in echoes.enumerated() {
+                if index >= 100 { try await group.next() }
+                group.addTask { _ = try await echo.add(1) }
+            }
+            try await group.waitForAll()
         }
     }
 }
