@@ -141,6 +141,10 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/FaultNode", swiftSettings: strict),
+        .executableTarget(
+            name: "ReleaseCheck", dependencies: ["TroupeCore", "TroupeRuntime", "TroupeStore"],
+            path: "Tests/ReleaseCheck",
+            swiftSettings: strict),
         .testTarget(
             name: "TroupeFaultTests", dependencies: ["FaultNode", "Troupe", "TroupeTesting"], swiftSettings: strict),
     ]
