@@ -21,7 +21,8 @@ struct TroupeCommand: ParsableCommand {
 
             THE EXCHANGE is named by --exchange URL, else by the environment's TROUPE_EXCHANGE, else it is embedded: \
             (the broker of this user, which the first process that needs it becomes). Other URLs: ipc:///path, \
-            tcp://host:port, tls+tcp://host:port, ws://host:port/path, redis://host:port/db.
+            tcp://host:port, tls+tcp://host:port, ws://host:port/path, redis://host:port/db, redis+unix:///path, \
+            redis+sentinel://host:port/primary-name, redis+cluster://host:port; redis as rediss with TLS.
 
             EXIT CODES
               0   done

@@ -98,6 +98,29 @@ struct ProxyTests {
         }
     }
 
+    /// The object is not even there any more, and peek says all the same what the message refers to.
+    @Test(arguments: [Place.embedded, .redis]) func peekShowsAReferenceWithoutFetchingIt(_ place: Place) async throws {
+        try await withScene(place, [Reader.self]) { scene in
+            let reader = try await scene.caller.spawn(Reader.self, named: "r")
+            try await scene.pause(reader.id, true)
+            _ = try await scene.caller.tell(reader) { try await $0.sum(Self.array) }
+            let object = try #require(try await scene.peek(reader.id).first?.references.first)
+            let slash = try #require(object.firstIndex(of: "/"))
+            let store = try #require(scene.caller.stores.store(named: String(object[..<slash])))
+            #expect(try await store.connector.delete(String(object[object.index(after: slash)...])))
+            let peek = ChildProcess(
+                [try ChildProcess.product("troupe"), "-x", scene.caller.address, "mailbox", "peek", "r", "--json"])
+            try peek.start()
+            var lines: [String] = []
+            while let line = peek.line() { lines.append(line) }
+            #expect(peek.wait() == .exited(0))
+            let shown = lines.joined()
+            #expect(shown.contains(object), "\(shown)")
+            #expect(shown.contains("800"), "its size: \(shown)")
+            #expect(shown.utf8.count < 5000)
+        }
+    }
+
     /// A store of the user's own, known to both sides by its name.
     @Test(arguments: Place.allCases) func storesOfTheUsersOwn(_ place: Place) async throws {
         try await withScene(place, [Reader.self]) { scene in
