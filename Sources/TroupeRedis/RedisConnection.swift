@@ -43,9 +43,13 @@ package final class RedisConnection: Sendable {
     }
 
     /// Takes a command without waiting: several calls in a row keep their order.
-    package func submit(_ arguments: [RedisArgument], timeout: RedisTimeout = .standard) -> RedisPending {
+    ///
+    /// - Parameter isUrgent: sent without another thread, if that is faster; for a command that comes alone.
+    package func submit(
+        _ arguments: [RedisArgument], timeout: RedisTimeout = .standard, isUrgent: Bool = false
+    ) -> RedisPending {
         let slot = OneShot<RedisReply>()
-        channel.submit(arguments, timeout: duration(timeout), sink: .pending(slot))
+        channel.submit(arguments, timeout: duration(timeout), isUrgent: isUrgent, sink: .pending(slot))
         return RedisPending(slot: slot, name: arguments[0], address: channel.address)
     }
 

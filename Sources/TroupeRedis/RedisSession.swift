@@ -74,7 +74,11 @@ package final class RedisSession: Sendable {
     ) async throws(RedisError) -> RedisConnection {
         if let current { return current }
         let slot = OneShot<RedisConnection>()
-        let waiter = try join(slot)
+        let waiter: UInt64
+        switch try join(slot) {
+        case .open(let connection): return connection
+        case .waiting(let number): waiter = number
+        }
         let moment = monotonicNanoseconds().advanced(by: ContinuousClock.now.duration(to: deadline))
         let timer = loop.schedule(at: moment) { [weak self] in self?.giveUp(slot) }
         let address = configuration.place
@@ -140,24 +144,31 @@ package final class RedisSession: Sendable {
                     "no connection before the caller's deadline; \(reason)")))
     }
 
+    private enum Joined {
+        case waiting(UInt64)
+        /// It came about just now.
+        case open(RedisConnection)
+    }
+
     /// Adds someone who waits and sees to it that an attempt is under way.
-    private func join(_ slot: OneShot<RedisConnection>) throws(RedisError) -> UInt64 {
+    private func join(_ slot: OneShot<RedisConnection>) throws(RedisError) -> Joined {
         // The old connection is let go outside the lock: its end may call back into code that uses this session.
-        let (joined, old) = state.withLock { state -> (UInt64?, RedisConnection?) in
+        let (joined, old) = state.withLock { state -> (Joined?, RedisConnection?) in
             guard !state.isClosed else { return (nil, nil) }
             let old = state.connection
+            if let old, old.isOpen { return (.open(old), nil) }
             state.waiterLast += 1
             state.waiters[state.waiterLast] = slot
             if state.connecting == nil {
                 let soundAt = state.connectedAt.advanced(by: Self.soundAfter)
-                let wasSound = state.connection != nil && monotonicNanoseconds() >= soundAt
-                let isSuspect = state.connection != nil && !wasSound
+                let wasSound = old != nil && monotonicNanoseconds() >= soundAt
+                let isSuspect = old != nil && !wasSound
                 state.failures = isSuspect ? min(state.failures + 1, Self.shortLivesMax) : 0
                 state.connection = nil
                 // Unstructured, for it serves all who wait and outlasts the one who came first; it ends with the last.
                 state.connecting = Task(executorPreference: loop.tasks) { await self.connectForWaiters() }
             }
-            return (state.waiterLast, old)
+            return (.waiting(state.waiterLast), old)
         }
         withExtendedLifetime(old) {}
         guard let joined else { throw closed }

@@ -80,7 +80,7 @@ final class ScriptPipeline: Sendable {
     ) -> Flight {
         state.inFlight += 1
         let digest = RedisArgument.string(digests[call.script] ?? "")
-        let pending = connection.submit(["EVALSHA", digest] + arguments(of: call))
+        let pending = connection.submit(["EVALSHA", digest] + arguments(of: call), isUrgent: true)
         return Flight(
             pending: pending, connection: connection, generation: state.generation, floor: state.memory.seen,
             stretch: stretch)

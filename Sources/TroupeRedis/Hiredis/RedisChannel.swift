@@ -24,6 +24,8 @@ final class RedisChannel: LoopSource, Sendable {
     let address: String
     let loop: RedisLoop
     private let limits: Limits
+    /// Whether only the loop may send: a TLS session belongs to its thread.
+    private let isBoundToLoop: Bool
     private let queue = Mutex(Queue())
     private let transport: Mutex<Transport?>
 
@@ -33,6 +35,7 @@ final class RedisChannel: LoopSource, Sendable {
         self.address = address
         self.loop = loop
         self.limits = limits
+        isBoundToLoop = tls != nil
         transport = Mutex(Transport(socket: socket, address: address, tls: tls, limits: limits))
     }
 
@@ -60,8 +63,10 @@ final class RedisChannel: LoopSource, Sendable {
 
     // MARK: Commands
 
-    /// Accepts a command or completes `sink` with the reason why not. Commands are sent in the order of these calls.
-    func submit(_ arguments: [RedisArgument], timeout: Duration?, sink: InFlight.Sink) {
+    /// Accepts a command or completes `sink` with the reason why not. Commands are sent in the order of these calls: by
+    /// the loop, which joins what comes at about the same time into one write, or, if it `isUrgent` and the loop sleeps,
+    /// at once from this thread, which saves waking another.
+    func submit(_ arguments: [RedisArgument], timeout: Duration?, isUrgent: Bool = false, sink: InFlight.Sink) {
         precondition(!arguments.isEmpty, "a command needs a name")
         let deadline = timeout.map { monotonicNanoseconds().advanced(by: $0) } ?? .max
         let command = InFlight(sink: sink, deadline: deadline, timeout: timeout, name: arguments[0])
@@ -76,8 +81,12 @@ final class RedisChannel: LoopSource, Sendable {
             return (nil, !queue.isFlushScheduled, deadline < queue.timerAt)
         }
         if let refusal { return sink.complete(.failure(refusal)) }
-        if mustFlush { loop.flushSoon(self) }
+        if mustFlush { isUrgent && !isBoundToLoop ? flushNow() : loop.flushSoon(self) }
         if mustArm { armTimer(at: deadline) }
+    }
+
+    private func flushNow() {
+        if !loop.flushSoonIfAwake(self) { flush() }
     }
 
     private func refusal(_ queue: borrowing Queue) -> RedisError? {
@@ -122,8 +131,9 @@ final class RedisChannel: LoopSource, Sendable {
         }
     }
 
-    // MARK: On the loop
+    // MARK: Sending and receiving
 
+    /// On the loop.
     func ready(canRead: Bool, canWrite: Bool) {
         var replies: [RedisReply] = []
         let failure: RedisError? = transport.withLock { transport in
@@ -142,6 +152,7 @@ final class RedisChannel: LoopSource, Sendable {
         if let failure { close(failure) }
     }
 
+    /// On the loop, or on the thread of an urgent command.
     func flush() {
         queue.withLock { $0.isFlushScheduled = false }
         let failure: RedisError? = transport.withLock { transport in
@@ -150,7 +161,9 @@ final class RedisChannel: LoopSource, Sendable {
                 return nil
             } catch { return error }
         }
-        if let failure { close(failure) }
+        guard let failure else { return }
+        // Whoever sends may hold locks that those who learn of the end need.
+        if loop.isCurrent { close(failure) } else { loop.schedule(at: 0) { self.close(failure) } }
     }
 
     private func transmit(_ transport: inout Transport?) throws(RedisError) {

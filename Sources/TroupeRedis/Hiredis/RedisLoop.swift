@@ -144,6 +144,15 @@ package final class RedisLoop: SerialExecutor, Sendable {
             })
     }
 
+    /// The same, unless the loop sleeps: then false, and the caller had better flush by itself than wake it.
+    func flushSoonIfAwake(_ source: any LoopSource) -> Bool {
+        state.withLock { state in
+            guard !state.isAsleep else { return false }
+            state.unflushed.append(source)
+            return true
+        }
+    }
+
     private func wakeIf(_ mustWake: Bool) {
         if mustWake { poller.wake() }
     }
@@ -220,7 +229,8 @@ package final class RedisLoop: SerialExecutor, Sendable {
     }
 }
 
-/// What owns a socket that the loop watches. All calls come from the loop's thread.
+/// What owns a socket that the loop watches. All calls come from the loop's thread, but for flushes that the source asks of
+/// itself.
 protocol LoopSource: AnyObject, Sendable {
     func ready(canRead: Bool, canWrite: Bool)
     func flush()

@@ -76,6 +76,8 @@ final class CountingLoad: Sendable {
     }
 
     private func note(_ error: ExchangeError) {
+        // At the end of the run whatever is under way is cancelled.
+        if Task.isCancelled, error.code == .cancelled { return }
         state.withLock { if $0.errors.count < 10_000 { $0.errors.append(error) } }
     }
 
