@@ -112,7 +112,7 @@ extension MailboxMachine {
         case .type(let name):
             return try types[name].map { type throws(CBORError) in try encoder.encode(type) }
         case .counter:
-            return try encoder.encode(counter)
+            return try encoder.encode([counter, UInt64(itemCeiling)])
         }
     }
 
@@ -148,7 +148,7 @@ extension MailboxMachine {
         let decoder = CBORDecoder()
         let text = String(decoding: key, as: UTF8.self)
         switch part {
-        case .counter: counter = try decoder.decode(UInt64.self, from: value)
+        case .counter: try restoreCounters(value)
         case .type: types[text] = try decoder.decode(TypeDescription.self, from: value)
         case .object:
             let object = try decoder.decode(ObjectEntry.self, from: value)
@@ -180,6 +180,14 @@ extension MailboxMachine {
             keysWithDeadLetters.insert(actorKey)
         case .outcome: restore(try OutcomeEntry(decoding: value), CallID(unchecked: text))
         }
+    }
+
+    private mutating func restoreCounters(_ value: [UInt8]) throws {
+        let counters = try CBORDecoder().decode([UInt64].self, from: value)
+        guard counters.count == 2, let ceiling = Int64(exactly: counters[1]) else {
+            throw ExchangeError(.corrupt, "there are \(counters.count) counters in place of 2")
+        }
+        (counter, itemCeiling, itemNumber) = (counters[0], ceiling, ceiling)
     }
 
     private func orphan(_ part: JournalPart, _ key: String) -> ExchangeError {

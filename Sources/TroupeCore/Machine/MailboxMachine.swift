@@ -34,6 +34,8 @@ package struct MailboxMachine: ~Copyable {
     var counter: UInt64 = 0
     var completions: UInt64 = 0
     var itemNumber: Int64 = 0
+    /// No item of this life of the machine bears a higher number; it is written down before one does.
+    var itemCeiling: Int64 = 0
     var queuedTotal = 0
     var deadLetterTotal = 0
     /// The highest time seen: the machine's clock does not go back.
@@ -93,11 +95,20 @@ package struct MailboxMachine: ~Copyable {
         return counter
     }
 
-    /// Lane and reply items are numbered so that the numbers grow also across restarts.
+    /// Lane and reply items are numbered so that the numbers grow also across restarts, whatever the clock does meanwhile: a
+    /// reader passes over what bears a number that it has seen. The numbers up to the ceiling are taken by this life of the
+    /// machine; one after a restart begins above it.
     mutating func nextItemNumber() -> Int64 {
         itemNumber = max(itemNumber + 1, now.milliseconds << 10)
+        if itemNumber > itemCeiling {
+            itemCeiling = itemNumber + Self.itemReserve
+            note(.counter)
+        }
         return itemNumber
     }
+
+    /// A minute's worth of numbers: so often is a ceiling written down.
+    private static let itemReserve: Int64 = 60_000 << 10
 
     mutating func note(_ change: Change) {
         if tracksChanges { effects.changes.insert(change) }
