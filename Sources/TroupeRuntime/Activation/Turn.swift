@@ -1,10 +1,11 @@
 import Synchronization
-import TroupeCore
+package import TroupeCore
 
 /// The handling of one envelope, while it runs: what it sends and sets is held back here until it commits.
 final class Turn: Sendable {
     let actor: ActorID
     let incarnation: UInt64
+    let epoch: Epoch
     let sequence: SequenceNumber
     let chain: [ActorID]
     let deadline: Timestamp?
@@ -25,6 +26,7 @@ final class Turn: Sendable {
     init(_ queued: QueuedEnvelope, host: ActivationHost) {
         actor = host.id
         incarnation = host.incarnation
+        epoch = host.epoch
         sequence = queued.sequence
         let isAwaited = queued.envelope.kind == .request
         chain = isAwaited ? queued.envelope.chain : []
@@ -89,4 +91,9 @@ final class Turn: Sendable {
         }
         return result
     }
+}
+
+extension Troupe {
+    /// The epoch of the activation whose turn this task runs, for ledgers that look for stale commits; nil outside turns.
+    package static var turnEpoch: Epoch? { CallContext.turn?.epoch }
 }
