@@ -46,6 +46,7 @@ struct SoakRun: AsyncParsableCommand {
     @Option(help: "Actors.") var actors = 12
     @Option(help: "Operations of one lane at the most.") var operationsMax = 100_000
     @Option(help: "The workers' lease.") var lease = DurationArgument(.seconds(3))
+    @Option(help: "How long each step after the faults may take.") var patience = DurationArgument(.seconds(120))
     @Flag(help: "Print JSON.") var json = false
     @Flag(help: "Keep journals and logs also when nothing is wrong.") var keep = false
 
@@ -57,6 +58,12 @@ struct SoakRun: AsyncParsableCommand {
             ("operations-max", operationsMax, 1...10_000_000),
         ] where !range.contains(value) {
             throw ValidationError("--\(name) takes \(range.lowerBound) to \(range.upperBound)")
+        }
+        guard (.milliseconds(200)...(.seconds(600))).contains(lease.duration) else {
+            throw ValidationError("--lease is from 200ms to 600s")
+        }
+        guard (.seconds(1)...(.seconds(3600))).contains(patience.duration) else {
+            throw ValidationError("--patience is from 1s to 1h")
         }
         _ = try chosenFaults()
     }
@@ -88,6 +95,7 @@ struct SoakRun: AsyncParsableCommand {
         options.actors = actors
         options.operationsMax = operationsMax
         options.lease = lease.duration
+        options.patience = patience.duration
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "troupe-soak-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
