@@ -41,6 +41,11 @@ import Testing
             for other in others {
                 pass(operation.target, other, &states)
             }
+        case .burst(let count):
+            for place in 0..<count {
+                let step = operation.burstStep(place)
+                states[operation.target]?.applied[step.stream, default: .init()].apply(step.number)
+            }
         case .lend(let other): pass(operation.target, other, &states)
         case .remind: states[operation.target]?.fired[operation.callID] = 1
         case .future(let other):

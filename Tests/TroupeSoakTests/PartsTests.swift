@@ -23,7 +23,7 @@ import TroupeTesting
                 time += next.wait
                 if next.fault.isKill { kills += 1 }
             }
-            #expect((2700...3300).contains(kills))
+            #expect((2900...3100).contains(kills))
         }
         // Without kills, the others come at their rate, and not without a pause between them.
         #expect(Fault.Schedule(seed: 1, faults: [.cut], killsPerHour: 360).mean == 10)

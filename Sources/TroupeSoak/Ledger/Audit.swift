@@ -99,6 +99,11 @@ struct Audit: Sendable {
         case .future(let other):
             let step = operation.futureStep
             expected[other, default: [:]][step.stream, default: []].insert(step.number)
+        case .burst(let count):
+            for place in 0..<count {
+                let step = operation.burstStep(place)
+                expected[operation.target, default: [:]][step.stream, default: []].insert(step.number)
+            }
         case .remind: timers[operation.target, default: []].insert(operation.callID)
         case .call, .tell, .fail, .fan, .data, .produce, .lend: break
         }
@@ -108,6 +113,12 @@ struct Audit: Sendable {
     private mutating func allow(_ operation: Plan.Operation) {
         possible[operation.target, default: [:]][operation.step.stream, default: []].insert(operation.step.number)
         possibleNames.insert(operation.callID)
+        if case .burst(let count) = operation.kind {
+            for place in 0..<count {
+                let step = operation.burstStep(place)
+                possible[operation.target, default: [:]][step.stream, default: []].insert(step.number)
+            }
+        }
         if case .future(let other) = operation.kind {
             let step = operation.futureStep
             possible[other, default: [:]][step.stream, default: []].insert(step.number)

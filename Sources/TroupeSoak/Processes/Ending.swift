@@ -18,6 +18,7 @@ struct Ending {
         soak.progress("mailboxes drain")
         await settle(&report)
         let states = await states(&report)
+        await collectGarbage()
         await resolveAll(states, &report)
         account(states, &report)
         soak.progress("actors are ended, and their data must go")
@@ -114,6 +115,24 @@ struct Ending {
             states: states)
         report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
         report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }
+    }
+
+    /// Ends the holds of all objects, and waits until what nothing refers to is gone: what is kept from then on is kept
+    /// because of a reference.
+    private func collectGarbage() async {
+        let exchange = exchange
+        let shard = troupe.courier.exchange.shards[0]
+        let deadline = ContinuousClock.now + patience
+        repeat {
+            _ = try? await endHolds()
+            let isOver = try? await within(.seconds(30), "the count of objects") {
+                guard let ids = try exchange.objectIDs() else { return true }
+                guard case .shardStat(let stat) = try await shard.perform(.shardStat) else { return true }
+                return ids.count <= stat.objectCount
+            }
+            if isOver == true { return }
+            try? await Task.sleep(for: .milliseconds(200))
+        } while ContinuousClock.now < deadline
     }
 
     /// All data that states refer to must be there.

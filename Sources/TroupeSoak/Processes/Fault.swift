@@ -36,10 +36,12 @@ package enum Fault: String, CaseIterable, Sendable {
         }
     }
 
-    /// Faults in the order that the seed gives.
+    /// Faults in the order that the seed gives: each kind once before any comes again, so that also a short run meets all and
+    /// the rate of kills is what was asked for.
     struct Schedule: Sendable {
         private var random: SplitMix64
         private let faults: [Fault]
+        private var round: [Fault] = []
         /// Seconds between two faults, on average.
         let mean: Double
 
@@ -53,8 +55,10 @@ package enum Fault: String, CaseIterable, Sendable {
 
         /// The next fault, which of its victims it meets, and the seconds from the fault before.
         mutating func next() -> (fault: Fault, victim: Int, wait: Double) {
-            let fault = random.pick(faults)
-            return (fault, random.number(0...(1 << 20)), mean * Double(random.number(30...170)) / 100)
+            if round.isEmpty { round = faults.shuffled(using: &random) }
+            return (
+                round.removeLast(), random.number(0...(1 << 20)), mean * Double(random.number(30...170)) / 100
+            )
         }
     }
 }

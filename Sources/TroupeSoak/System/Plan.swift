@@ -5,6 +5,8 @@ struct Plan: Sendable {
     enum Kind: Hashable, Sendable {
         case call
         case tell
+        /// So many one-way messages in a row, each stored before the next is sent.
+        case burst(Int)
         case fail(telling: String)
         case chain([String])
         case fan([String])
@@ -24,6 +26,8 @@ struct Plan: Sendable {
         var kind: Kind
         /// The id under which the call is made, and made again.
         var callID: String
+        /// Where the messages of a burst are counted; there are six numbers for each operation.
+        func burstStep(_ place: Int) -> Step { Step(stream: step.stream + "~burst", number: step.number * 6 + place) }
         /// Of the second call of a future.
         var futureID: String { callID + "f" }
         /// Where the future's own call is counted.
@@ -58,7 +62,8 @@ struct Plan: Sendable {
     private mutating func kind(_ target: String) -> Kind {
         switch random.number(0...99) {
         case 0..<40: return .call
-        case 40..<55: return .tell
+        case 40..<50: return .tell
+        case 50..<55: return .burst(random.number(2...6))
         case 55..<61: return .fail(telling: random.pick(actors))
         case 61..<74: return .chain(above(target, random.number(1...3)))
         case 74..<82: return .fan((0..<random.number(1...4)).map { _ in random.pick(actors) })

@@ -129,9 +129,10 @@ package struct SoakCaller: Sendable {
         let step = operation.step
         return try await Troupe.withDeadline(.none) {
             if case .future(let other) = operation.kind { return try await future(operation, target, other) }
+            if case .burst(let count) = operation.kind { return try await burst(operation, target, count) }
             return try await Troupe.withCallID(CallID(unchecked: operation.callID)) {
                 switch operation.kind {
-                case .call, .future: return verdict(try await target.add(step), step.number)
+                case .call, .future, .burst: return verdict(try await target.add(step), step.number)
                 case .tell:
                     try await troupe.tell(target) { try await $0.add(step) }
                     return (.stored, nil, "")
@@ -152,6 +153,18 @@ package struct SoakCaller: Sendable {
                     return verdict(try await target.lend(step, to: other), SoakActor.data(0).count)
                 }
             }
+        }
+    }
+
+    private func burst(_ operation: Plan.Operation, _ target: SoakActor, _ count: Int) async throws -> Verdict {
+        for place in 0..<count {
+            let step = operation.burstStep(place)
+            try await Troupe.withCallID(CallID(unchecked: "\(operation.callID)b\(place)")) {
+                _ = try await troupe.tell(target) { try await $0.add(step) }
+            }
+        }
+        return try await Troupe.withCallID(CallID(unchecked: operation.callID)) {
+            verdict(try await target.add(operation.step), operation.step.number)
         }
     }
 
