@@ -21,6 +21,8 @@ final class ActivationHost: Sendable {
     /// Commits for this activation, and learns when it is over.
     private let committer: any TurnCommitter
     private let state: Mutex<State>
+    /// Set before the tasks of a void activation are cancelled.
+    let isVoid = VoidMark()
 
     /// Turns that may have ended without a commit before the next one starts.
     static let aheadMax = 256
@@ -354,6 +356,7 @@ final class ActivationHost: Sendable {
 
     /// Ends at once: nothing that runs will commit.
     func void() {
+        isVoid.set()
         let (settled, tasks): ([CheckedContinuation<Void, any Error>], [Task<Void, Never>]) = state.withLock { state in
             state.phase = .void
             state.inbox.removeAll()

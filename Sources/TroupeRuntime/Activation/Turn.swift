@@ -10,6 +10,7 @@ final class Turn: Sendable {
     let chain: [ActorID]
     let deadline: Timestamp?
     private unowned let host: ActivationHost
+    private let voidMark: VoidMark
 
     private struct State {
         var calls = 0
@@ -32,7 +33,11 @@ final class Turn: Sendable {
         chain = isAwaited ? queued.envelope.chain : []
         deadline = isAwaited ? queued.envelope.deadline : nil
         self.host = host
+        voidMark = host.isVoid
     }
+
+    /// Whether its activation is over: the next one may have made the same calls, under the same ids.
+    var isVoid: Bool { voidMark.isSet }
 
     /// The id of the turn's next call or message.
     func nextCallID() throws(TroupeError) -> CallID {
@@ -91,6 +96,13 @@ final class Turn: Sendable {
         }
         return result
     }
+}
+
+/// Whether an activation is over, without a lock: it is asked by what runs when a task is cancelled, which may be under one.
+final class VoidMark: Sendable {
+    private let mark = Atomic<Bool>(false)
+    var isSet: Bool { mark.load(ordering: .acquiring) }
+    func set() { mark.store(true, ordering: .releasing) }
 }
 
 extension Troupe {
