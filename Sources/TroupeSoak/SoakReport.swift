@@ -8,6 +8,8 @@ package struct SoakReport: Sendable {
     package var messages = 0
     /// Data to which states referred at the end, and that were there.
     package var proxies = 0
+    /// Holds that killed processes left, of objects that they did not come to store.
+    package var emptyHolds = 0
     var findings = Audit.Findings()
     /// Mailboxes that did not drain, and dead letters.
     package var undrained: [String] = []
@@ -59,7 +61,7 @@ package struct SoakReport: Sendable {
             ("messages a second", Double(messages) / duration), ("proxies at the end", Double(proxies)),
             ("kills an hour", Double(kills) * 3600 / duration),
         ] + recovery("recovery", recoveries) + recovery("undisturbed recovery", undisturbedRecoveries)
-            + [("kills without a sample", Double(unmeasuredKills))]
+            + [("kills without a sample", Double(unmeasuredKills)), ("holds of nothing", Double(emptyHolds))]
     }
 
     private func recovery(_ name: String, _ samples: [Double]) -> [(name: String, value: Double)] {

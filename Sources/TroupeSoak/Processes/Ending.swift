@@ -170,7 +170,7 @@ struct Ending {
             do {
                 guard let left = try await endHolds() else { return }
                 report.leftBehind = left
-                if left.isEmpty { return }
+                if left.isEmpty { return await countHolds(&report) }
             } catch {
                 report.leftBehind = ["unknown: \(error)"]
             }
@@ -179,22 +179,28 @@ struct Ending {
         } while ContinuousClock.now < deadline
     }
 
-    /// What is left: objects in the store, and else what the exchange counts; nil if the store is not ours alone.
+    /// Ends the holds of all objects in the store.
+    ///
+    /// - Returns: the ids of those objects; nil if the store is not ours alone.
     private func endHolds() async throws -> [String]? {
         let exchange = exchange
         guard let ids = try await within(.seconds(30), "the list of objects", { try exchange.objectIDs() }) else {
             return nil
         }
         let shard = troupe.courier.exchange.shards[0]
-        return try await within(.seconds(30), "the end of holds") {
+        try await within(.seconds(30), "the end of holds") {
             for start in stride(from: 0, to: ids.count, by: 500) {
                 _ = try await shard.perform(.hold(Array(ids[start..<min(start + 500, ids.count)]), for: .zero))
             }
-            guard ids.isEmpty else { return ids }
-            guard case .shardStat(let stat) = try await shard.perform(.shardStat), stat.objectCount > 0 else {
-                return []
-            }
-            return ["\(stat.objectCount) objects that are nowhere, counted by the exchange"]
         }
+        return ids
+    }
+
+    /// Objects are held before they are stored, and a process that was killed in between leaves such a hold, which ends by
+    /// itself after ten minutes. That is counted, and is nothing to complain of.
+    private func countHolds(_ report: inout SoakReport) async {
+        let shard = troupe.courier.exchange.shards[0]
+        let stat = try? await within(.seconds(30), "the count of objects") { try await shard.perform(.shardStat) }
+        if case .shardStat(let stat)? = stat { report.emptyHolds = stat.objectCount }
     }
 }
