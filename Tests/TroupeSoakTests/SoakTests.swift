@@ -1,24 +1,35 @@
+import Foundation
 import Testing
 import TroupeTesting
 
-/// The soak as a user runs it, for half a minute of dense faults.
-@Suite(.serialized, .timeLimit(.minutes(6)))
+/// The soak as a user runs it, for a minute of dense faults on each kind of exchange, at the same time.
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct SoakTests {
-    @Test(arguments: ["broker", "redis"]) func everyEffectIsAccountedFor(_ server: String) throws {
-        let soak = ChildProcess([
-            try ChildProcess.product("troupe"), "soak", "--start", server, "--minutes", "0.5", "--kills-per-hour",
-            "1500",
-            "--lease", "1s", "--seed", "11",
-        ])
-        try soak.start()
-        var report: [String: Int] = [:]
-        while let line = soak.line() {
-            let words = line.split(separator: ":").map { $0.trimmingPrefix(" ") }
-            if words.count == 2, let value = Int(words[1]) { report[String(words[0])] = value }
+    @Test func everyEffectIsAccountedFor() throws {
+        let soaks = try ["broker", "redis"].map { server in
+            let soak = ChildProcess([
+                try ChildProcess.product("troupe"), "soak", "--start", server, "--minutes", "1", "--kills-per-hour",
+                "900", "--lease", "1s", "--seed", "11", "--json",
+            ])
+            try soak.start()
+            return (server, soak)
         }
-        #expect(soak.wait() == .exited(0), "\(report)")
-        #expect(report["lost"] == 0)
-        #expect(try #require(report["operations"]) > 100)
-        #expect(try #require(report["kill-worker"]) + (report["kill-exchange"] ?? 0) > 2)
+        for (server, soak) in soaks {
+            var text = ""
+            while let line = soak.line() { text += line }
+            #expect(soak.wait() == .exited(0), "\(server): \(text)")
+            let report = try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(server): \(text)")
+            #expect(report["clean"] as? Bool == true)
+            for name in ["lost", "duplicated", "reordered", "stale commits", "left behind", "dangling references"] {
+                #expect(report[name] as? Int == 0, "\(server): \(name)")
+            }
+            #expect(try #require(report["operations"] as? Int) > 100)
+            #expect(try #require(report["recovery samples"] as? Int) > 0)
+            let faults = try #require(report["faults"] as? [String: Int])
+            for name in ["kill-worker", "kill-exchange", "pause-worker", "cut"] {
+                #expect(faults[name] ?? 0 > 0, "\(server): \(name)")
+            }
+        }
     }
 }

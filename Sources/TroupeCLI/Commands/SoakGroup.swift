@@ -18,14 +18,16 @@ struct SoakRun: AsyncParsableCommand {
         commandName: "run", abstract: "Start exchange, workers and callers, do harm to them, and compare ledgers.",
         discussion: """
             Callers call, tell, fan out, chain, pass data by reference and wait for futures; actors keep what they applied. \
-            Processes are killed and stopped as the seed has it. At the end every effect is compared with what callers \
-            were told: lost, doubled, reordered, unasked-for effects and wrong outcomes are counted, and must be none.
+            Processes are killed and stopped, and links cut, as the seed has it. At the end every effect is compared with \
+            what callers were told: lost, doubled, reordered and unasked-for effects, stale commits, wrong outcomes, \
+            references to nothing, data and messages that stay and actors that do not answer are counted; all must be none.
 
             EXAMPLES
               troupe soak                                  a minute on a durable broker of its own
               troupe soak --start redis --minutes 10       on a redis-server of its own, appendfsync always
               troupe soak --exchange redis://host --faults kill-worker,kill-caller
               troupe soak --seed 7 --kills-per-hour 600    another schedule, and a denser one
+              troupe soak --faults cut,black-hole          links only; 'kill' and 'pause' stand for all of a kind
 
             EXIT CODES  0 nothing to complain of   1 the promise was broken   2 the system could not be run
             """)
@@ -35,7 +37,7 @@ struct SoakRun: AsyncParsableCommand {
     @Option(help: "A server of its own to start and to kill.") var start = Server.broker
     @Option(help: "An exchange that is there already; it is not killed.") var exchange: String?
     @Option(help: "How long faults and new operations go on.") var minutes = 1.0
-    @Option(help: "Kills an hour; pauses come on top.") var killsPerHour = 240
+    @Option(help: "Kills an hour; pauses and cuts come on top.") var killsPerHour = 240
     @Option(help: "Which faults: \(Fault.allCases.map(\.rawValue).joined(separator: ",")).") var faults: String?
     @Option(help: "Decides operations and faults.") var seed: UInt64 = 1
     @Option(help: "Worker processes.") var workers = 3
@@ -44,6 +46,7 @@ struct SoakRun: AsyncParsableCommand {
     @Option(help: "Actors.") var actors = 12
     @Option(help: "Operations of one lane at the most.") var operationsMax = 100_000
     @Option(help: "The workers' lease.") var lease = DurationArgument(.seconds(3))
+    @Option(help: "How long each step after the faults may take.") var patience = DurationArgument(.seconds(120))
     @Flag(help: "Print JSON.") var json = false
     @Flag(help: "Keep journals and logs also when nothing is wrong.") var keep = false
 
@@ -56,19 +59,27 @@ struct SoakRun: AsyncParsableCommand {
         ] where !range.contains(value) {
             throw ValidationError("--\(name) takes \(range.lowerBound) to \(range.upperBound)")
         }
+        guard (.milliseconds(200)...(.seconds(600))).contains(lease.duration) else {
+            throw ValidationError("--lease is from 200ms to 600s")
+        }
+        guard (.seconds(1)...(.seconds(3600))).contains(patience.duration) else {
+            throw ValidationError("--patience is from 1s to 1h")
+        }
         _ = try chosenFaults()
     }
 
     private func chosenFaults() throws -> [Fault] {
         guard let faults else { return Fault.allCases }
-        return try faults.split(separator: ",").map { name in
-            guard let fault = Fault(rawValue: String(name)) else {
-                throw ValidationError(
-                    "--faults: there is no '\(name)'; there are \(Fault.allCases.map(\.rawValue).joined(separator: ", "))"
-                )
+        if faults == "none" { return [] }
+        let chosen = try faults.split(separator: ",").flatMap { name in
+            let found = Fault.named(String(name))
+            guard !found.isEmpty else {
+                let all = Fault.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("--faults: there is no '\(name)'; there are \(all), kill, pause and none")
             }
-            return fault
+            return found
         }
+        return Fault.allCases.filter(chosen.contains)
     }
 
     func run() async throws {
@@ -84,15 +95,24 @@ struct SoakRun: AsyncParsableCommand {
         options.actors = actors
         options.operationsMax = operationsMax
         options.lease = lease.duration
+        options.patience = patience.duration
         let directory = FileManager.default.temporaryDirectory.appending(
             path: "troupe-soak-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let terminal = Terminal.standard()
+        let line = ProgressLine(terminal)
         let soak = Soak(options, command: try ChildProcess.product("troupe"), directory: directory.path) {
-            terminal.note("soak: \($0)")
+            line.show("soak: \($0)")
         }
         terminal.note("soak: seed \(seed), \(options.seconds) s, files in \(directory.path)")
-        let report = try await soak.run()
+        let report: SoakReport
+        do {
+            report = try await soak.run()
+        } catch {
+            line.end()
+            throw Failure(.unavailable, "the soak could not start: \(error); its files are in \(directory.path)")
+        }
+        line.end()
         try present(report, terminal)
         if report.isClean, !keep {
             try? FileManager.default.removeItem(at: directory)
@@ -105,17 +125,26 @@ struct SoakRun: AsyncParsableCommand {
     }
 
     private func present(_ report: SoakReport, _ terminal: Terminal) throws {
-        if json {
-            var object: [String: JSONValue] = ["seed": .unsigned(report.seed), "clean": .bool(report.isClean)]
-            for (name, value) in report.numbers { object[name] = .double(value) }
-            for (name, items) in report.complaints { object[name] = .array(items.prefix(100).map { .string($0) }) }
-            return try terminal.print(json: JSONValue.object(object))
-        }
-        for (name, value) in report.numbers { try terminal.print("\(name): \(Int(value))") }
+        if json { return try terminal.print(json: object(report)) }
+        for (name, count) in report.faults.sorted(by: { $0.key < $1.key }) { try terminal.print("\(name): \(count)") }
+        for (name, value) in report.numbers { try terminal.print("\(name): \(Int(value.rounded()))") }
         for (name, items) in report.complaints {
             try terminal.print("\(name): \(items.count)")
             for item in items.prefix(10) { try terminal.print("  \(Escape.line(item))") }
         }
+    }
+
+    private func object(_ report: SoakReport) -> JSONValue {
+        var object: [String: JSONValue] = ["seed": .unsigned(report.seed), "clean": .bool(report.isClean)]
+        object["faults"] = .object(report.faults.mapValues { .unsigned(UInt64($0)) })
+        for (name, value) in report.numbers { object[name] = .double((value * 10).rounded() / 10) }
+        var items: [String: JSONValue] = [:]
+        for (name, found) in report.complaints {
+            object[name] = .unsigned(UInt64(found.count))
+            if !found.isEmpty { items[name] = .array(found.prefix(100).map { .string($0) }) }
+        }
+        object["items"] = .object(items)
+        return .object(object)
     }
 }
 
@@ -128,17 +157,21 @@ struct SoakCallerCommand: AsyncParsableCommand {
     @Option var name: String
     @Option var log: String
     @Option var seed: UInt64
+    @Option var runId: String
     @Option var lanes: Int
     @Option var actors: Int
     @Option var until: Double
+    @Option var giveUpAt: Double
     @Option var operationsMax: Int
 
     func run() async throws {
         let troupe = try await connected()
         let options = SoakCaller.Options(
-            name: name, log: log, seed: seed, lanes: lanes, actors: actors, until: until, operationsMax: operationsMax)
-        try await SoakCaller(troupe, options).run()
+            name: name, log: log, seed: seed, run: runId, lanes: lanes, actors: actors, until: until,
+            giveUpAt: giveUpAt, operationsMax: operationsMax)
+        let isDone = try await SoakCaller(troupe, options).run()
         await troupe.close()
+        guard isDone else { throw Failure(.unavailable, "some outcomes are not known after all the time there was") }
     }
 
     /// The exchange may be down at the moment when this process is started; a minute at the most.

@@ -21,6 +21,8 @@ final class ActivationHost: Sendable {
     /// Commits for this activation, and learns when it is over.
     private let committer: any TurnCommitter
     private let state: Mutex<State>
+    /// Set before the tasks of a void activation are cancelled.
+    let isVoid = VoidMark()
 
     /// Turns that may have ended without a commit before the next one starts.
     static let aheadMax = 256
@@ -215,11 +217,9 @@ final class ActivationHost: Sendable {
             let effects = turn.finish()
             switch result {
             case .returned(let bytes):
-                let shard = system.courier.exchange.shard(of: id)
-                let (items, references) = try await system.data.offload([bytes], noted: handler.noted, on: shard)
+                let (item, references) = try await offload(bytes, handler)
                 return TurnEnd(
-                    sequence: queued.sequence, id: envelope.id,
-                    disposition: .completed(items[0], references: references),
+                    sequence: queued.sequence, id: envelope.id, disposition: .completed(item, references: references),
                     state: newState, outgoing: effects.outgoing, timers: effects.timers)
             case .threw(let error):
                 if error is CancellationError, Task.isCancelled { return end(.cancelled) }
@@ -234,6 +234,30 @@ final class ActivationHost: Sendable {
         } catch {
             _ = turn.finish()
             return end(.undecodable(reason: Self.reason(error, envelope)))
+        }
+    }
+
+    /// Puts a large result into the store. An exchange that is away is waited for, as for the commit that comes after: the
+    /// turn has ended well, and this says nothing else about it.
+    private func offload(
+        _ result: [UInt8], _ handler: ResultHandler
+    ) async throws -> (item: [UInt8], references: [String]) {
+        let shard = system.courier.exchange.shard(of: id)
+        var attempt = 0
+        while true {
+            do {
+                let (items, references) = try await system.data.offload([result], noted: handler.noted, on: shard)
+                return (items[0], references)
+            } catch let error as TroupeError where error.code == .exchange {
+                let isVoid = state.withLock { state in
+                    if case .void = state.phase { return true }
+                    return false
+                }
+                guard !isVoid, !Task.isCancelled else { throw error }
+                attempt += 1
+                let wait = Duration.milliseconds(min(1000, 10 << min(attempt, 7)))
+                try? await system.courier.clock.sleep(until: system.courier.clock.now() + wait)
+            }
         }
     }
 
@@ -332,6 +356,7 @@ final class ActivationHost: Sendable {
 
     /// Ends at once: nothing that runs will commit.
     func void() {
+        isVoid.set()
         let (settled, tasks): ([CheckedContinuation<Void, any Error>], [Task<Void, Never>]) = state.withLock { state in
             state.phase = .void
             state.inbox.removeAll()

@@ -1,14 +1,16 @@
 import Synchronization
-import TroupeCore
+package import TroupeCore
 
 /// The handling of one envelope, while it runs: what it sends and sets is held back here until it commits.
 final class Turn: Sendable {
     let actor: ActorID
     let incarnation: UInt64
+    let epoch: Epoch
     let sequence: SequenceNumber
     let chain: [ActorID]
     let deadline: Timestamp?
     private unowned let host: ActivationHost
+    private let voidMark: VoidMark
 
     private struct State {
         var calls = 0
@@ -25,12 +27,17 @@ final class Turn: Sendable {
     init(_ queued: QueuedEnvelope, host: ActivationHost) {
         actor = host.id
         incarnation = host.incarnation
+        epoch = host.epoch
         sequence = queued.sequence
         let isAwaited = queued.envelope.kind == .request
         chain = isAwaited ? queued.envelope.chain : []
         deadline = isAwaited ? queued.envelope.deadline : nil
         self.host = host
+        voidMark = host.isVoid
     }
+
+    /// Whether its activation is over: the next one may have made the same calls, under the same ids.
+    var isVoid: Bool { voidMark.isSet }
 
     /// The id of the turn's next call or message.
     func nextCallID() throws(TroupeError) -> CallID {
@@ -89,4 +96,16 @@ final class Turn: Sendable {
         }
         return result
     }
+}
+
+/// Whether an activation is over, without a lock: it is asked by what runs when a task is cancelled, which may be under one.
+final class VoidMark: Sendable {
+    private let mark = Atomic<Bool>(false)
+    var isSet: Bool { mark.load(ordering: .acquiring) }
+    func set() { mark.store(true, ordering: .releasing) }
+}
+
+extension Troupe {
+    /// The epoch of the activation whose turn this task runs, for ledgers that look for stale commits; nil outside turns.
+    package static var turnEpoch: Epoch? { CallContext.turn?.epoch }
 }

@@ -119,7 +119,8 @@ package final class Courier: Sendable {
             if case .known(let outcome) = stored, outcome.isFinal { return outcome }
             return try await expectation.outcome()
         } catch is CancellationError {
-            await cancel(envelope)
+            // What an activation asked that is over is asked again by the next one: it is not ours any more to cancel.
+            if CallContext.turn?.isVoid != true { await cancel(envelope) }
             throw CancellationError()
         } catch is PendingCalls.DeadlinePassed {
             throw await deadlineError(envelope)
@@ -145,10 +146,11 @@ package final class Courier: Sendable {
 
     private func storeUnlessCancelled(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         let queue = queues[index(of: envelope.target)]
+        let turn = CallContext.turn
         return try await withTaskCancellationHandler {
             try await store(envelope, whenFull: whenFull)
         } onCancel: {
-            queue.abandon(envelope.id, target: envelope.target, isCancelled: true)
+            queue.abandon(envelope.id, target: envelope.target, isCancelled: turn?.isVoid != true)
         }
     }
 

@@ -23,20 +23,21 @@ struct DataPlane: Sendable {
     func offload(
         _ items: [[UInt8]], noted: ReferenceCollector, on shard: any Shard
     ) async throws -> (items: [[UInt8]], references: [String]) {
-        var references = noted.managed.map(\.id)
+        let references = noted.managed.map(\.id)
         guard let policy, items.contains(where: { $0.count > policy.thresholdBytes }) else {
             return (items, references)
         }
         var sent: [[UInt8]] = []
-        var stored: [String] = []
+        var stored: [(reference: ObjectReference, bytes: [UInt8])] = []
         for item in items {
-            let (substitute, reference) = try await policy.substituteIfLarge(item)
+            let (substitute, reference) = try policy.substitute(for: item)
             sent.append(substitute)
-            if let reference { stored.append(reference.id) }
+            if let reference { stored.append((reference, item)) }
         }
-        try await hold(stored, on: shard)
-        references += stored
-        return (sent, references)
+        // Held before they are there: who dies in between leaves nothing that the exchange does not know.
+        try await hold(stored.map(\.reference.id), on: shard)
+        for (reference, bytes) in stored { try await policy.put(bytes, at: reference) }
+        return (sent, references + stored.map(\.reference.id))
     }
 
     func hold(_ ids: [String], on shard: any Shard) async throws {

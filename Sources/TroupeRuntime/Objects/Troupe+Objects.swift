@@ -15,9 +15,10 @@ extension Troupe {
         guard let policy = data.policy else {
             throw TroupeError(.misuse, "\(address) has no store of its own; configure one, or use a Store of yours")
         }
-        let proxy = try await policy.store.put(value, key: CallContext.turn?.nextObjectKey(), isManaged: true)
-        if let id = proxy.reference?.id { try await data.hold([id], on: courier.exchange.shards[0]) }
-        return proxy
+        let key = try CallContext.turn?.nextObjectKey() ?? ObjectName.random()
+        // Held before it is there: who dies in between leaves nothing that the exchange does not know.
+        try await data.hold(["\(policy.store.name)/\(key)"], on: courier.exchange.shards[0])
+        return try await policy.store.put(value, key: key, isManaged: true)
     }
 
     /// Stores a request and returns at once: the proxy stands for its result, also before there is one.

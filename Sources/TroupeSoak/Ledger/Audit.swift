@@ -1,29 +1,39 @@
 /// Holds what callers were told against what actors did. Every effect is counted as a multiset: lost, doubled and reordered
-/// ones are seen, and results that were not the right ones.
+/// ones are seen, results that were not the right ones, and commits of activations that were over.
 struct Audit: Sendable {
     struct Findings: Sendable, Hashable {
         var operations = 0
         var acknowledged = 0
+        /// Outcomes that callers, started again, have asked for by id.
+        var asked = 0
         var lost: [String] = []
         var duplicated: [String] = []
         var reordered: [String] = []
         /// Effects of operations that failed, or that nobody asked for.
         var unasked: [String] = []
+        /// Effects of an epoch that a later one had ended.
+        var stale: [String] = []
         var wrongOutcomes: [String] = []
         /// Operations whose caller never learnt what became of them.
         var undecided: [String] = []
+        /// Data that were referred to, and were not there.
+        var dangling: [String] = []
 
         var isClean: Bool {
-            lost.isEmpty && duplicated.isEmpty && reordered.isEmpty && unasked.isEmpty && wrongOutcomes.isEmpty
-                && undecided.isEmpty
+            [lost, duplicated, reordered, unasked, stale, wrongOutcomes, undecided, dangling].allSatisfy(\.isEmpty)
         }
     }
 
     private var findings = Findings()
     private let states: [String: SoakActor.State]
-    /// How often each chain must have come by each actor.
-    private var chains: [String: [String: Int]] = [:]
+    /// By actor and stream, the numbers that must be there, and those that may be.
     private var expected: [String: [String: Set<Int>]] = [:]
+    private var possible: [String: [String: Set<Int>]] = [:]
+    /// By actor, the chains and timers that must have come by, and those that may have.
+    private var chains: [String: Set<String>] = [:]
+    private var timers: [String: Set<String>] = [:]
+    private var possibleNames: Set<String> = []
+    private var replies: [String: [(stamp: Stamp, call: String)]] = [:]
 
     /// - Parameters:
     ///   - logs: by lane, what its caller was told.
@@ -35,10 +45,13 @@ struct Audit: Sendable {
         var audit = Audit(states: states)
         for (lane, entries) in logs { audit.take(lane, entries, plan(lane)) }
         audit.compare()
+        audit.compareReplies()
         return audit.findings
     }
 
     private init(states: [String: SoakActor.State]) { self.states = states }
+
+    // MARK: What callers were told
 
     private mutating func take(_ lane: String, _ entries: [Int: CallerLog.Entry], _ plan: Plan) {
         var plan = plan
@@ -46,40 +59,88 @@ struct Audit: Sendable {
             let operation = plan.next()
             guard let entry = entries[index] else { continue }
             findings.operations += 1
+            if entry.asked != nil { findings.asked += 1 }
             guard let outcome = entry.outcome else {
                 findings.undecided.append("\(lane) \(index)")
+                allow(operation)
                 continue
             }
             findings.acknowledged += 1
-            if outcome == .wrong { findings.wrongOutcomes.append("\(lane) \(index): \(entry.detail)") }
+            if outcome == .wrong {
+                findings.wrongOutcomes.append("\(lane) \(index): \(entry.detail)")
+                allow(operation)
+                continue
+            }
+            compareAsked(entry, outcome)
+            if let stamp = entry.stamp { replies[operation.target, default: []].append((stamp, operation.callID)) }
             if outcome != .failed { expect(operation) }
         }
+    }
+
+    /// What a caller was told by a call's id must be what the call came to.
+    private mutating func compareAsked(_ entry: CallerLog.Entry, _ outcome: CallerLog.Outcome) {
+        let isRight =
+            switch entry.asked {
+            case nil, "pending", "unknown": true
+            case "committed": outcome == .committed || outcome == .stored
+            case "failed": outcome == .failed
+            default: false
+            }
+        guard !isRight else { return }
+        findings.wrongOutcomes.append(
+            "\(entry.lane) \(entry.index): \(entry.asked ?? "") by its id, and \(outcome.rawValue) by the call")
     }
 
     private mutating func expect(_ operation: Plan.Operation) {
         expected[operation.target, default: [:]][operation.step.stream, default: []].insert(operation.step.number)
         switch operation.kind {
         case .chain(let rest):
-            for name in [operation.target] + rest { chains[name, default: [:]][operation.callID, default: 0] += 1 }
+            for name in [operation.target] + rest { chains[name, default: []].insert(operation.callID) }
         case .future(let other):
             let step = operation.futureStep
             expected[other, default: [:]][step.stream, default: []].insert(step.number)
-        case .call, .tell, .fail, .fan, .data: break
+        case .burst(let count):
+            for place in 0..<count {
+                let step = operation.burstStep(place)
+                expected[operation.target, default: [:]][step.stream, default: []].insert(step.number)
+            }
+        case .remind: timers[operation.target, default: []].insert(operation.callID)
+        case .call, .tell, .fail, .fan, .data, .produce, .lend: break
         }
     }
+
+    /// Nobody knows whether it happened: once is as good as never.
+    private mutating func allow(_ operation: Plan.Operation) {
+        possible[operation.target, default: [:]][operation.step.stream, default: []].insert(operation.step.number)
+        possibleNames.insert(operation.callID)
+        if case .burst(let count) = operation.kind {
+            for place in 0..<count {
+                let step = operation.burstStep(place)
+                possible[operation.target, default: [:]][step.stream, default: []].insert(step.number)
+            }
+        }
+        if case .future(let other) = operation.kind {
+            let step = operation.futureStep
+            possible[other, default: [:]][step.stream, default: []].insert(step.number)
+        }
+    }
+
+    // MARK: What actors have kept
 
     private mutating func compare() {
         for (name, state) in states {
             compare(expected[name] ?? [:], state.applied, at: name)
-            compareChains(chains[name] ?? [:], state.chains, at: name)
+            compare("chain", chains[name] ?? [], state.chains, at: name)
+            compare("timer", timers[name] ?? [], state.fired, at: name)
             compareTold(state, at: name)
+            findings.dangling += state.dangling.map { "\($0) at \(name)" }
         }
         for name in expected.keys where states[name] == nil { findings.lost.append("all of actor \(name)") }
     }
 
     private mutating func compare(_ expected: [String: Set<Int>], _ applied: [String: Applied], at name: String) {
         for (stream, applied) in applied {
-            let wanted = expected[stream] ?? []
+            let wanted = (expected[stream] ?? []).union(possible[name]?[stream] ?? [])
             if applied.duplicates > 0 { findings.duplicated.append("\(stream): \(applied.duplicates)") }
             if applied.reordered > 0 { findings.reordered.append("\(stream): \(applied.reordered)") }
             for number in applied.runs.joined() where !wanted.contains(number) {
@@ -93,28 +154,56 @@ struct Audit: Sendable {
         }
     }
 
-    private mutating func compareChains(_ expected: [String: Int], _ found: [String: Int], at name: String) {
-        for (chain, count) in found {
-            if count > (expected[chain] ?? 0) {
-                let list = expected[chain] == nil ? \Findings.unasked : \Findings.duplicated
-                findings[keyPath: list].append("chain \(chain) at \(name): \(count)")
+    private mutating func compare(
+        _ kind: String, _ expected: Set<String>, _ found: [String: Int], at name: String
+    ) {
+        for (id, count) in found {
+            if count > 1 { findings.duplicated.append("\(kind) \(id) at \(name): \(count)") }
+            if !expected.contains(id), !possibleNames.contains(id) {
+                findings.unasked.append("\(kind) \(id) at \(name)")
             }
         }
-        for chain in expected.keys where found[chain] == nil { findings.lost.append("chain \(chain) at \(name)") }
+        for id in expected where found[id] == nil { findings.lost.append("\(kind) \(id) at \(name)") }
     }
 
     /// What turns sent must have come, whole and in order: their sending was part of them.
     private mutating func compareTold(_ sender: SoakActor.State, at name: String) {
         for (target, count) in sender.sent {
-            let told = states[target]?.told[name] ?? Applied()
+            guard let state = states[target] else { continue }
+            let told = state.told[name]?.applied ?? Applied()
             if told.runs != [1...count] {
                 let list = told.count < count ? \Findings.lost : \Findings.reordered
                 findings[keyPath: list].append("messages \(name)>\(target): \(told.runs) of 1...\(count)")
             }
-            if told.duplicates > 0 { findings.duplicated.append("messages \(name)>\(target): \(told.duplicates)") }
         }
-        for (source, told) in sender.told where (states[source]?.sent[name] ?? 0) < told.count {
-            findings.unasked.append("messages \(source)>\(name): \(told.count)")
+        for (source, told) in sender.told {
+            let path = "messages \(source)>\(name)"
+            if told.applied.duplicates > 0 { findings.duplicated.append("\(path): \(told.applied.duplicates)") }
+            if told.stale > 0 { findings.stale.append("\(path): \(told.stale)") }
+            if told.rewound > 0 { findings.lost.append("\(path): sent from an older state \(told.rewound) times") }
+            guard let source = states[source] else { continue }
+            if (source.sent[name] ?? 0) < told.applied.count {
+                findings.unasked.append("\(path): \(told.applied.count)")
+            }
+        }
+    }
+
+    /// Each effect that was told of has a place of its own in the history of its actor, and later places do not belong to
+    /// earlier epochs: else an activation has committed after it was over, or from a state that was.
+    private mutating func compareReplies() {
+        for (name, replies) in replies {
+            let sorted = replies.sorted {
+                ($0.stamp.version, $0.stamp.epoch) < ($1.stamp.version, $1.stamp.epoch)
+            }
+            for (one, next) in zip(sorted, sorted.dropFirst()) {
+                guard one.stamp.version == next.stamp.version || one.stamp.epoch > next.stamp.epoch else { continue }
+                findings.stale.append(
+                    "\(name): \(one.call) is effect \(one.stamp.version) of epoch \(one.stamp.epoch), and \(next.call) "
+                        + "effect \(next.stamp.version) of epoch \(next.stamp.epoch)")
+            }
+            guard let state = states[name], let last = sorted.last, last.stamp.version > state.version else { continue }
+            findings.lost.append(
+                "\(name) ends at effect \(state.version), and replied for effect \(last.stamp.version)")
         }
     }
 }

@@ -1,8 +1,9 @@
 import Foundation
 import TroupeTesting
 
-/// What a caller was told, in a file of its own that outlives it: a line when an operation begins and one when it ends. It
-/// is written with one `write` a line and not synced: processes are killed here, and not the machine.
+/// What a caller was told, in a file of its own that outlives it: a line when an operation begins, one when its outcome
+/// was asked for by its id, and one when it ends. It is written with one `write` a line and not synced: processes are killed
+/// here, and not the machine.
 final class CallerLog {
     enum Outcome: String, Sendable {
         case committed
@@ -18,7 +19,11 @@ final class CallerLog {
         var lane: String
         var index: Int
         var outcome: Outcome?
+        /// Where its effect belongs in the history of the actor, as the reply said.
+        var stamp: Stamp?
         var detail: String
+        /// What the exchange said of its id when its caller had been started again.
+        var asked: String?
     }
 
     private let file: FileHandle
@@ -34,8 +39,16 @@ final class CallerLog {
 
     func begin(_ operation: Plan.Operation, lane: String) { write("B \(lane) \(operation.index)") }
 
-    func end(_ operation: Plan.Operation, lane: String, _ outcome: Outcome, _ detail: String = "") {
-        write("E \(lane) \(operation.index) \(outcome.rawValue) \(detail.replacing("\n", with: " "))")
+    func asked(_ operation: Plan.Operation, lane: String, _ status: String) {
+        write("A \(lane) \(operation.index) \(status)")
+    }
+
+    func end(
+        _ operation: Plan.Operation, lane: String, _ outcome: Outcome, _ stamp: Stamp? = nil, _ detail: String = ""
+    ) {
+        let place = stamp.map { "\($0.version)/\($0.epoch)" } ?? "-"
+        write(
+            "E \(lane) \(operation.index) \(outcome.rawValue) \(place) \(detail.replacing("\n", with: " "))")
     }
 
     private func write(_ line: String) { try? file.write(contentsOf: Data((line + "\n").utf8)) }
@@ -45,17 +58,43 @@ final class CallerLog {
         var entries: [String: [Int: Entry]] = [:]
         guard let data = FileManager.default.contents(atPath: path) else { return [:] }
         for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 4).map(String.init)
+            let words = line.split(separator: " ", maxSplits: 5).map(String.init)
             guard words.count >= 3, let index = Int(words[2]) else { continue }
-            if words[0] == "B" {
-                if entries[words[1]]?[index] == nil {
-                    entries[words[1], default: [:]][index] = Entry(lane: words[1], index: index, detail: "")
-                }
-            } else if words.count >= 4, let outcome = Outcome(rawValue: words[3]) {
-                entries[words[1], default: [:]][index] = Entry(
-                    lane: words[1], index: index, outcome: outcome, detail: words.count > 4 ? words[4] : "")
+            var entry =
+                entries[words[1]]?[index] ?? Entry(lane: words[1], index: index, outcome: nil, stamp: nil, detail: "")
+            if words[0] == "A", words.count > 3 { entry.asked = words[3] }
+            if words[0] == "E", words.count > 4, let outcome = Outcome(rawValue: words[3]) {
+                entry.outcome = outcome
+                entry.stamp = stamp(words[4])
+                entry.detail = words.count > 5 ? words[5] : ""
             }
+            entries[words[1], default: [:]][index] = entry
         }
         return entries
+    }
+
+    private static func stamp(_ text: String) -> Stamp? {
+        let parts = text.split(separator: "/")
+        guard parts.count == 2, let version = Int(parts[0]), let epoch = UInt64(parts[1]) else { return nil }
+        return Stamp(version: version, epoch: epoch)
+    }
+}
+
+/// How many operations the logs of callers say have ended; each look reads only what is new.
+struct LogMeter {
+    private var offsets: [String: UInt64] = [:]
+    private(set) var count = 0
+
+    mutating func look(_ paths: [String]) {
+        for path in paths {
+            guard let file = FileHandle(forReadingAtPath: path) else { continue }
+            defer { try? file.close() }
+            guard (try? file.seek(toOffset: offsets[path] ?? 0)) != nil, let data = try? file.readToEnd(),
+                let last = data.lastIndex(of: UInt8(ascii: "\n"))
+            else { continue }
+            let lines = data[data.startIndex...last]
+            count += lines.split(separator: UInt8(ascii: "\n")).count { $0.first == UInt8(ascii: "E") }
+            offsets[path, default: 0] += UInt64(lines.count)
+        }
     }
 }

@@ -7,28 +7,58 @@ package enum Fault: String, CaseIterable, Sendable {
     case killExchange = "kill-exchange"
     /// SIGSTOP past the lease, then SIGCONT.
     case pauseWorker = "pause-worker"
+    /// The links of a worker or caller to the exchange break, and no new one holds, past the lease.
+    case cut
+    /// What a worker or caller and the exchange send each other stays on the way, past the lease, and comes late.
+    case blackHole = "black-hole"
 
     var isKill: Bool {
         switch self {
         case .killWorker, .killCaller, .killExchange: true
-        case .pauseWorker: false
+        case .pauseWorker, .cut, .blackHole: false
         }
     }
 
-    /// Faults in the order that the seed gives.
+    /// Whether it needs an exchange that the soak has started itself.
+    var needsOwnExchange: Bool {
+        switch self {
+        case .killExchange, .cut, .blackHole: true
+        case .killWorker, .killCaller, .pauseWorker: false
+        }
+    }
+
+    /// The faults of a word: of one, or of several of a kind.
+    package static func named(_ word: String) -> [Fault] {
+        switch word {
+        case "kill": [.killWorker, .killCaller, .killExchange]
+        case "pause": [.pauseWorker]
+        default: Fault(rawValue: word).map { [$0] } ?? []
+        }
+    }
+
+    /// Faults in the order that the seed gives: each kind once before any comes again, so that also a short run meets all and
+    /// the rate of kills is what was asked for.
     struct Schedule: Sendable {
         private var random: SplitMix64
         private let faults: [Fault]
+        private var round: [Fault] = []
+        /// Seconds between two faults, on average.
+        let mean: Double
 
-        init(seed: UInt64, faults: [Fault]) {
+        init(seed: UInt64, faults: [Fault], killsPerHour: Int) {
             random = SplitMix64(seed: seed ^ 0xFA17)
             self.faults = faults
+            let kills = faults.count(where: \.isKill)
+            // Without a kill among them, the other faults come as often as kills would.
+            mean = 3600 / Double(max(1, killsPerHour)) * (kills == 0 ? 1 : Double(kills) / Double(faults.count))
         }
 
-        /// The next fault, which of its victims it meets, and the wait before it as a share of the mean one.
-        mutating func next(victims: Int) -> (fault: Fault, victim: Int, wait: Double) {
-            let fault = random.pick(faults)
-            return (fault, random.number(0...max(0, victims - 1)), Double(random.number(30...170)) / 100)
+        /// The next fault, which of its victims it meets, and the seconds from the fault before.
+        mutating func next() -> (fault: Fault, victim: Int, wait: Double) {
+            if round.isEmpty { round = faults.shuffled(using: &random) }
+            return (
+                round.removeLast(), random.number(0...(1 << 20)), mean * Double(random.number(30...170)) / 100
+            )
         }
     }
 }

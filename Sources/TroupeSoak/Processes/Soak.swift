@@ -16,6 +16,9 @@ package struct Soak: Sendable {
         package var actors = 12
         package var operationsMax = 100_000
         package var lease = Duration.seconds(3)
+        /// How long outcomes are waited for when faults are over, and then each of: empty mailboxes, answers of all actors,
+        /// and an empty store.
+        package var patience = Duration.seconds(120)
         package init() {}
     }
 
@@ -25,15 +28,17 @@ package struct Soak: Sendable {
         case existing(String)
     }
 
-    private let options: Options
+    let options: Options
+    let directory: String
+    let progress: @Sendable (String) -> Void
+    /// Makes names and ids differ from those of other soaks on the same exchange.
+    let run = "soak" + String(UInt32.random(in: .min ... .max), radix: 36)
     private let command: String
-    private let directory: String
-    private let progress: @Sendable (String) -> Void
 
     /// - Parameters:
     ///   - command: the `troupe` executable, of which the processes are made.
     ///   - directory: for sockets, journals and logs.
-    ///   - progress: is told once a second how it goes.
+    ///   - progress: is told about once a second how it goes.
     package init(
         _ options: Options, command: String, directory: String, progress: @escaping @Sendable (String) -> Void
     ) {
@@ -43,31 +48,52 @@ package struct Soak: Sendable {
         self.progress = progress
     }
 
+    /// Runs the soak; whatever goes wrong after its start is in the report.
+    ///
+    /// - Throws: if the system could not be started.
     package func run() async throws -> SoakReport {
-        let exchange = try SoakExchange(kind, directory: directory, command: command)
-        defer { exchange.stop() }
+        let faults = chosenFaults
+        let exchange = try SoakExchange(
+            exchangeKind, directory: directory, command: command,
+            hasRelay: faults.contains { $0 == .cut || $0 == .blackHole })
+        do {
+            let report = try await run(on: exchange, faults)
+            _ = await exchange.stop()
+            return report
+        } catch {
+            _ = await exchange.stop()
+            throw error
+        }
+    }
+
+    private func run(on exchange: SoakExchange, _ faults: [Fault]) async throws -> SoakReport {
         let troupe = try await Troupe.connect(to: exchange.url)
-        let names = SoakCaller.actorNames(options.actors)
-        let actors = try await troupe.spawn(
-            SoakActor.self, names.map { Spawn($0, state: .init()) }, ifExists: .keep)
+        let actors = try await within(.seconds(60), "the spawning of actors") {
+            try await troupe.spawn(
+                SoakActor.self, SoakCaller.actorNames(options.actors, run: run).map { Spawn($0, state: .init()) },
+                ifExists: .fail)
+        }
         let until = Date().timeIntervalSince1970 + Double(options.seconds)
-        var system = SoakProcesses(
-            options, command: command, directory: directory, url: exchange.url, until: until)
+        let system = SoakProcesses(
+            options, command: command, directory: directory, url: exchange.url, run: run, until: until,
+            giveUpAt: until + options.patience / .seconds(1))
         try system.start()
-        for actor in actors { try await actor.start() }
-        var report = SoakReport(seed: options.seed)
-        try await torment(&system, exchange, troupe, until, &report)
-        progress("faults are over; the callers finish what they began")
-        try await system.finishCallers()
-        try await settle(actors, troupe, &report)
-        let states = try await Self.states(actors)
-        await system.stopWorkers()
-        try account(system, states, &report)
+        try await within(.seconds(60), "the start of the actors' timers") {
+            for actor in actors { try await actor.start() }
+        }
+        let begin = ContinuousClock.now
+        var torment = Torment(
+            soak: self, system: system, exchange: exchange, troupe: troupe, faults: faults, until: until)
+        await torment.run()
+        var report = torment.report
+        report.seconds = (ContinuousClock.now - begin) / .seconds(1)
+        let end = Ending(soak: self, system: system, exchange: exchange, troupe: troupe, actors: actors)
+        await end.run(&report)
         await troupe.close()
         return report
     }
 
-    private var kind: SoakExchange.Kind {
+    private var exchangeKind: SoakExchange.Kind {
         switch options.start {
         case .broker: .broker
         case .redis: .redis
@@ -75,97 +101,8 @@ package struct Soak: Sendable {
         }
     }
 
-    // MARK: Faults
-
-    private func torment(
-        _ system: inout SoakProcesses, _ exchange: SoakExchange, _ troupe: Troupe, _ until: Double,
-        _ report: inout SoakReport
-    ) async throws {
-        let faults = options.faults.filter { exchange.isOurs || $0 != .killExchange }
-        guard !faults.isEmpty, options.killsPerHour > 0 else {
-            return try await idle(until)
-        }
-        var schedule = Fault.Schedule(seed: options.seed, faults: faults)
-        let mean = 3600 / Double(options.killsPerHour) * Double(faults.filter(\.isKill).count) / Double(faults.count)
-        while true {
-            let next = schedule.next(victims: 1 << 20)
-            let wait = mean * next.wait
-            guard Date().timeIntervalSince1970 + wait < until else { return try await idle(until) }
-            try await Task.sleep(for: .seconds(wait))
-            progress("\(Int(until - Date().timeIntervalSince1970)) s left: \(next.fault.rawValue)")
-            report.faults[next.fault.rawValue, default: 0] += 1
-            switch next.fault {
-            case .killWorker: try await killWorker(&system, next.victim, troupe, &report)
-            case .killCaller: try system.killAndRestartCaller(next.victim)
-            case .killExchange: try exchange.killAndRestart()
-            case .pauseWorker: system.pauseWorker(next.victim, for: options.lease * 2)
-            }
-        }
-    }
-
-    private func idle(_ until: Double) async throws {
-        let rest = until - Date().timeIntervalSince1970
-        if rest > 0 { try await Task.sleep(for: .seconds(rest)) }
-    }
-
-    /// Kills a worker, starts another in its place, and measures how long one of its actors is without a commit.
-    private func killWorker(
-        _ system: inout SoakProcesses, _ victim: Int, _ troupe: Troupe, _ report: inout SoakReport
-    ) async throws {
-        let pid = system.pidOfWorker(victim)
-        let orphan = try? await Self.actorHeld(by: pid, troupe)
-        try system.killAndRestartWorker(victim)
-        guard let orphan else { return }
-        let begin = ContinuousClock.now
-        try await troupe.handle(SoakActor.self, named: orphan.name).pulse()
-        report.recoveries.append((ContinuousClock.now - begin) / .milliseconds(1))
-    }
-
-    private static func actorHeld(by pid: Int32?, _ troupe: Troupe) async throws -> ActorID? {
-        guard let pid else { return nil }
-        let shard = troupe.courier.exchange.shards[0]
-        guard case .workers(let workers) = try await shard.perform(.workers),
-            let worker = workers.first(where: { $0.pid == Int(pid) })
-        else { return nil }
-        return try await troupe.actors(ActorFilter(type: "SoakActor")).first { $0.worker == worker.id }?.id
-    }
-
-    // MARK: The end
-
-    /// Waits until all mailboxes are empty, two minutes at the most.
-    private func settle(_ actors: [SoakActor], _ troupe: Troupe, _ report: inout SoakReport) async throws {
-        let deadline = ContinuousClock.now + .seconds(120)
-        while true {
-            let waiting = try await troupe.actors(ActorFilter(type: "SoakActor"), limit: 1000).filter {
-                // A timer may always be on its way.
-                $0.queuedCount > 1 || $0.deadLetterCount > 0
-            }
-            report.undrained = waiting.map { "\($0.id.name): \($0.queuedCount) queued, \($0.deadLetterCount) dead" }
-            if waiting.isEmpty || ContinuousClock.now > deadline { return }
-            try await Task.sleep(for: .milliseconds(200))
-        }
-    }
-
-    private static func states(_ actors: [SoakActor]) async throws -> [String: SoakActor.State] {
-        var states: [String: SoakActor.State] = [:]
-        for actor in actors {
-            states[actor.id.name] = try await Troupe.withDeadline(.after(.seconds(60))) { try await actor.report() }
-        }
-        return states
-    }
-
-    private func account(
-        _ system: SoakProcesses, _ states: [String: SoakActor.State], _ report: inout SoakReport
-    ) throws {
-        var logs: [String: [Int: CallerLog.Entry]] = [:]
-        for path in system.logs { logs.merge(try CallerLog.read(path)) { first, _ in first } }
-        let names = SoakCaller.actorNames(options.actors)
-        report.findings = Audit.findings(
-            logs: logs, plan: { Plan(lane: $0, seed: options.seed, actors: names) }, states: states)
-        report.idleTimers = states.filter { $0.value.firings == 0 }.map(\.key).sorted()
-        report.messages = states.values.reduce(0) { sum, state in
-            sum + state.applied.values.reduce(0) { $0 + $1.count } + state.told.values.reduce(0) { $0 + $1.count }
-                + state.chains.count + state.firings
-        }
+    private var chosenFaults: [Fault] {
+        guard case .existing = options.start else { return options.faults }
+        return options.faults.filter { !$0.needsOwnExchange }
     }
 }

@@ -1,7 +1,9 @@
 import Foundation
+import Glibc
 import TroupeTesting
 
-/// The exchange of a soak: one that is there already, or a server of its own that can be killed.
+/// The exchange of a soak: one that is there already, or a server of its own that can be killed, behind a relay if links are
+/// to be cut.
 final class SoakExchange: Sendable {
     package enum Kind: Sendable, Hashable {
         case broker
@@ -10,32 +12,48 @@ final class SoakExchange: Sendable {
     }
 
     let url: String
+    private let kind: Kind
+    private let directory: String
     private let process: ChildProcess?
+    private let relay: Relay?
     private let readyLine: String
 
-    /// - Parameter command: the `troupe` executable.
-    init(_ kind: Kind, directory: String, command: String) throws {
+    private static let startMax = Duration.seconds(60)
+
+    /// - Parameters:
+    ///   - command: the `troupe` executable.
+    ///   - hasRelay: whether links can be cut.
+    init(_ kind: Kind, directory: String, command: String, hasRelay: Bool) throws {
+        self.kind = kind
+        self.directory = directory
+        // Processes know the path of the relay, which is the server's own if there is none.
+        let front = "\(directory)/exchange.sock"
+        let path = hasRelay ? "\(directory)/server.sock" : front
         switch kind {
         case .existing(let url):
             self.url = url
             process = nil
             readyLine = ""
         case .broker:
-            url = "ipc://\(directory)/broker.sock"
-            process = ChildProcess(
-                [command, "broker", "--listen", url, "--journal", "\(directory)/journal", "--durability", "durable"],
-                standardError: "\(directory)/broker.log")
-            readyLine = "durable"
-        case .redis:
-            url = "redis+unix://\(directory)/redis.sock"
+            url = "ipc://\(front)"
             process = ChildProcess(
                 [
-                    "redis-server", "--port", "0", "--unixsocket", "\(directory)/redis.sock", "--dir", directory,
-                    "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+                    command, "broker", "--listen", "ipc://\(path)", "--journal", "\(directory)/journal",
+                    "--durability", "durable",
+                ], standardError: "\(directory)/broker.log")
+            readyLine = "durable"
+        case .redis:
+            url = "redis+unix://\(front)"
+            process = ChildProcess(
+                [
+                    "redis-server", "--port", "0", "--unixsocket", path, "--dir", directory, "--appendonly", "yes",
+                    "--appendfsync", "always", "--save", "",
                 ], standardError: "\(directory)/redis.log")
             readyLine = "eady to accept connections"
         }
+        relay = try process != nil && hasRelay ? Relay(from: front, to: path) : nil
         try start()
+        relay?.start()
     }
 
     /// Whether it is ours to kill.
@@ -44,16 +62,68 @@ final class SoakExchange: Sendable {
     private func start() throws {
         guard let process else { return }
         try process.start()
+        // One that says nothing is ended, and with it the wait for its words.
+        let watchdog = DispatchWorkItem { process.signal(SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.startMax / .seconds(1), execute: watchdog)
+        defer { watchdog.cancel() }
         guard process.line(containing: readyLine) != nil else {
+            process.kill()
             throw ChildProcess.Failure(
                 description: "the exchange at \(url) did not start; see the log beside its files")
         }
     }
 
+    /// Whether its process is there.
+    var isRunning: Bool { process?.isRunning ?? true }
+
+    /// Blocks until it is ready again.
     func killAndRestart() throws {
         process?.kill()
         try start()
     }
 
-    func stop() { process?.terminate() }
+    func harm(_ pid: Int32, _ harm: Relay.Harm, for duration: Duration) {
+        relay?.harm(pid, harm, for: duration)
+    }
+
+    /// Whether it ended when it was asked to.
+    func stop() async -> Bool {
+        defer { relay?.stop() }
+        return await process?.ends(before: .seconds(30)) ?? true
+    }
+
+    // MARK: Objects
+
+    /// The ids of all objects that lie in the exchange's own store; nil if that is not ours alone.
+    func objectIDs() throws -> [String]? {
+        switch kind {
+        case .existing: nil
+        case .broker: Self.files(in: "\(directory)/exchange.sock.objects")
+        case .redis: try redisKeys()
+        }
+    }
+
+    private static func files(in directory: String) -> [String] {
+        let suffix = ".object"
+        let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
+        return names.filter { $0.hasSuffix(suffix) }.compactMap { path in
+            path.split(separator: "/").last.map { "objects/\($0.dropLast(suffix.count))" }
+        }
+    }
+
+    private func redisKeys() throws -> [String] {
+        let prefix = "troupe:obj:"
+        let command = ChildProcess([
+            "redis-cli", "-s", "\(directory)/exchange.sock", "--scan", "--pattern", "\(prefix)*",
+        ])
+        try command.start()
+        var ids: Set<String> = []
+        while let line = command.line() {
+            if line.hasPrefix(prefix) { ids.insert("objects/\(line.dropFirst(prefix.count))") }
+        }
+        guard command.wait() == .exited(0) else {
+            throw ChildProcess.Failure(description: "redis-cli could not list the objects")
+        }
+        return ids.sorted()
+    }
 }

@@ -1,67 +1,64 @@
 import Foundation
+import Glibc
 import TroupeTesting
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The workers and callers of a soak.
-struct SoakProcesses {
-    private let options: Soak.Options
-    private let callerCommand: (Int) -> [String]
-    private var workers: [ChildProcess] = []
-    private var callers: [ChildProcess] = []
+struct SoakProcesses: Sendable {
+    private let workers: [ChildProcess]
+    private let callers: [ChildProcess]
     private let directory: String
-    private let workerCommand: [String]
+    /// The files in which callers note what they were told.
+    let logs: [String]
 
-    init(_ options: Soak.Options, command: String, directory: String, url: String, until: Double) {
-        self.options = options
+    /// - Parameters:
+    ///   - until: seconds since 1970 after which callers begin nothing.
+    ///   - giveUpAt: seconds since 1970 after which callers wait for nothing.
+    init(
+        _ options: Soak.Options, command: String, directory: String, url: String, run: String, until: Double,
+        giveUpAt: Double
+    ) {
         self.directory = directory
-        workerCommand = [
-            command, "soak", "worker", "--exchange", url, "--lease",
-            "\(Int(options.lease / .milliseconds(1)))ms", "--passivate-after", "2s",
-        ]
-        callerCommand = { number in
-            [
-                command, "soak", "caller", "--exchange", url, "--name", "c\(number)", "--log",
-                Self.log(number, directory), "--seed", "\(options.seed)", "--lanes", "\(options.lanes)", "--actors",
-                "\(options.actors)", "--until", "\(until)", "--operations-max", "\(options.operationsMax)",
-            ]
+        let lease = Int(options.lease / .milliseconds(1))
+        let logs = (0..<options.callers).map { "\(directory)/caller-\($0).log" }
+        self.logs = logs
+        workers = (0..<options.workers).map { number in
+            ChildProcess(
+                [
+                    command, "soak", "worker", "--exchange", url, "--lease", "\(lease)ms", "--passivate-after", "2s",
+                ], standardError: "\(directory)/worker-\(number).err")
+        }
+        callers = (0..<options.callers).map { number in
+            ChildProcess(
+                [
+                    command, "soak", "caller", "--exchange", url, "--name", "c\(number)", "--log", logs[number],
+                    "--seed",
+                    "\(options.seed)", "--run-id", run, "--lanes", "\(options.lanes)", "--actors", "\(options.actors)",
+                    "--until", "\(until)", "--give-up-at", "\(giveUpAt)", "--operations-max",
+                    "\(options.operationsMax)",
+                ], standardError: "\(directory)/caller-\(number).err")
         }
     }
 
-    private static func log(_ number: Int, _ directory: String) -> String { "\(directory)/caller-\(number).log" }
-
-    var logs: [String] { (0..<options.callers).map { Self.log($0, directory) } }
-
-    mutating func start() throws {
-        for number in 0..<options.workers { workers.append(try started(workerCommand, "worker-\(number)")) }
-        for number in 0..<options.callers { callers.append(try started(callerCommand(number), "caller-\(number)")) }
+    func start() throws {
+        for process in workers + callers { try process.start() }
     }
 
-    private func started(_ command: [String], _ name: String) throws -> ChildProcess {
-        let process = ChildProcess(command, standardError: "\(directory)/\(name).err")
-        try process.start()
-        return process
-    }
+    // MARK: Faults
 
-    func pidOfWorker(_ victim: Int) -> Int32? { workers[victim % workers.count].pid }
+    func worker(_ victim: Int) -> ChildProcess { workers[victim % workers.count] }
 
-    mutating func killAndRestartWorker(_ victim: Int) throws {
-        let worker = workers[victim % workers.count]
-        worker.kill()
-        try worker.start()
-    }
+    func caller(_ victim: Int) -> ChildProcess { callers[victim % callers.count] }
 
-    mutating func killAndRestartCaller(_ victim: Int) throws {
-        let caller = callers[victim % callers.count]
-        caller.kill()
-        try caller.start()
+    /// A worker or a caller.
+    func member(_ victim: Int) -> (process: ChildProcess, isWorker: Bool) {
+        let all = workers + callers
+        let number = victim % all.count
+        return (all[number], number < workers.count)
     }
 
     /// Stops a worker for that long; others take over, and it must change nothing when it wakes up.
     func pauseWorker(_ victim: Int, for duration: Duration) {
-        let worker = workers[victim % workers.count]
+        let worker = worker(victim)
         guard let pid = worker.pid else { return }
         worker.signal(SIGSTOP)
         // Unstructured: it ends with the pause; a process that was started in place of this one has another number.
@@ -71,29 +68,69 @@ struct SoakProcesses {
         }
     }
 
-    /// Lets the callers end by themselves: they have learnt then what became of all that they began.
-    func finishCallers() async throws {
-        for caller in callers {
-            let ending = await Self.offPool { caller.wait() }
-            guard ending == .exited(0) else {
-                throw ChildProcess.Failure(
-                    description:
-                        "a caller ended with \(ending.map { "\($0)" } ?? "nothing"); its words are in \(directory)")
+    /// Starts again what has ended without having been killed by the soak.
+    ///
+    /// - Parameter callersToo: whether callers have no reason yet to end.
+    /// - Returns: a sentence for each of them.
+    func restartCrashed(callersToo: Bool) throws -> [String] {
+        var crashed: [String] = []
+        let named =
+            workers.enumerated().map { ("worker-\($0)", $1) }
+            + (callersToo ? callers.enumerated().map { ("caller-\($0)", $1) } : [])
+        for (name, process) in named where process.pid != nil && !process.isRunning {
+            crashed.append("\(name) ended by itself: \(Self.text(process.wait())); see \(directory)/\(name).err")
+            try process.start()
+        }
+        return crashed
+    }
+
+    // MARK: The end
+
+    /// Callers that have not ended.
+    var callersRunning: Int { callers.count(where: \.isRunning) }
+
+    /// Ends the callers that are still there.
+    ///
+    /// - Returns: a sentence for each that did not end by itself with success.
+    func endCallers() async -> [String] {
+        var complaints: [String] = []
+        for (number, caller) in callers.enumerated() {
+            let isLate = caller.isRunning
+            let ending = await offPool { isLate ? caller.kill() : caller.wait() }
+            guard isLate || ending != .exited(0) else { continue }
+            let what = isLate ? "did not end" : "ended: \(Self.text(ending))"
+            complaints.append("caller-\(number) \(what); see \(directory)/caller-\(number).err")
+        }
+        return complaints
+    }
+
+    /// Asks the workers to end; one that does not is killed.
+    func stopWorkers() async -> [String] {
+        var complaints: [String] = []
+        for (number, worker) in workers.enumerated() {
+            worker.signal(SIGCONT)
+            if await !worker.ends(before: .seconds(30)) {
+                complaints.append("worker-\(number) did not end within 30 s of SIGTERM")
             }
         }
+        return complaints
     }
 
-    func stopWorkers() async {
-        for worker in workers {
-            worker.signal(SIGCONT)
-            _ = await Self.offPool { worker.terminate() }
+    private static func text(_ ending: ChildProcess.Ending?) -> String {
+        switch ending {
+        case .exited(let code): "exit code \(code)"
+        case .signalled(let number): "signal \(number)"
+        case nil: "unknown"
         }
     }
+}
 
-    /// Waits for a process where no task waits for the thread.
-    private static func offPool<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: body()) }
-        }
+extension ChildProcess {
+    /// Asks it to end, and kills it if it does not in that time.
+    func ends(before limit: Duration) async -> Bool {
+        guard let pid else { return true }
+        let end = try? await within(limit, "the process") { await offPool { self.terminate() } }
+        if end == nil { Glibc.kill(pid, SIGKILL) }
+        return end != nil
     }
 }

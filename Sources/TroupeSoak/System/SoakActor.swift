@@ -1,4 +1,5 @@
 package import Troupe
+import TroupeRuntime
 
 /// Thrown by an operation that is to fail after it has changed the state: nothing of it may stay.
 struct MeantToFail: Error, Codable, Hashable {}
@@ -10,42 +11,34 @@ struct Step: Codable, Hashable, Sendable {
     var number: Int
 }
 
-/// What an actor has applied of one stream.
-struct Applied: Codable, Hashable, Sendable {
-    /// The numbers, as runs without a gap, in the order in which they came.
-    var runs: [ClosedRange<Int>] = []
-    var duplicates = 0
-    var reordered = 0
-
-    var count: Int { runs.reduce(0) { $0 + $1.count } }
-
-    mutating func apply(_ number: Int) {
-        if runs.contains(where: { $0.contains(number) }) {
-            duplicates += 1
-        } else if let last = runs.last, last.upperBound + 1 == number {
-            runs[runs.count - 1] = last.lowerBound...number
-        } else {
-            if let last = runs.last, number < last.lowerBound { reordered += 1 }
-            runs.append(number...number)
-        }
-    }
-
-    func contains(_ number: Int) -> Bool { runs.contains { $0.contains(number) } }
+/// What a turn of one actor sends to another.
+struct Message: Codable, Sendable {
+    var source: String
+    var number: Int
+    var stamp: Stamp
+    var loan: Proxy<[Double]>?
 }
 
 /// An actor of the soak: applies operations, passes some on, and keeps its own ledger of all that it did.
 distributed actor SoakActor: StatefulActor {
     struct State: ActorState {
+        /// Effects of any kind.
+        var version = 0
         /// By stream of a caller.
         var applied: [String: Applied] = [:]
         /// By sending actor: what came by messages of its turns.
-        var told: [String: Applied] = [:]
+        var told: [String: Told] = [:]
         /// By target: how many messages turns of this actor have sent.
         var sent: [String: Int] = [:]
         /// How often each chain came by here.
         var chains: [String: Int] = [:]
-        var firings = 0
-        var checksum = 0.0
+        /// How often each timer that an operation set has fired.
+        var fired: [String: Int] = [:]
+        var pulses = 0
+        /// Data of its own, and by sender data that it was lent; the states refer to them.
+        var kept: [String: Proxy<[Double]>] = [:]
+        /// Loans whose data were not there, or were others, when they came.
+        var dangling: [String] = []
     }
     var state: State
 
@@ -62,33 +55,41 @@ distributed actor SoakActor: StatefulActor {
         return options
     }
 
-    private func apply(_ step: Step) { state.applied[step.stream, default: .init()].apply(step.number) }
+    // MARK: Operations of callers
 
-    distributed func start() async throws {
-        try await every(.milliseconds(700), named: "pulse") { try await $0.pulse() }
+    private func apply(_ step: Step) {
+        state.version += 1
+        state.applied[step.stream, default: .init()].apply(step.number)
     }
 
-    distributed func pulse() { state.firings += 1 }
+    private var stamp: Stamp { Stamp(version: state.version, epoch: Troupe.turnEpoch ?? 0) }
 
-    distributed func add(_ step: Step) -> Int {
+    private func stamped<Value>(_ value: Value) -> Stamped<Value> { Stamped(value: value, stamp: stamp) }
+
+    distributed func add(_ step: Step) -> Stamped<Int> {
         apply(step)
-        return step.number
+        return stamped(step.number)
     }
 
     /// Changes everything, and fails: nothing of it may be seen.
     distributed func fail(_ step: Step, telling other: String) async throws {
         apply(step)
-        try await pass(to: other)
+        state.kept["failed"] = try await actorSystem.proxy(Self.data(step.number))
+        try await after(.milliseconds(10), named: "failed") { try await $0.ring("failed") }
+        try await pass(to: other, nil)
         throw MeantToFail()
     }
 
     /// Applies, and calls the next of the chain before it answers; the answer is how many took part.
-    distributed func chain(_ step: Step, _ name: String, along rest: [String]) async throws -> Int {
+    distributed func chain(_ step: Step, _ name: String, along rest: [String]) async throws -> Stamped<Int> {
         apply(step)
-        return try await visit(name, rest)
+        return stamped(try await visit(name, rest))
     }
 
-    distributed func link(_ name: String, along rest: [String]) async throws -> Int { try await visit(name, rest) }
+    distributed func link(_ name: String, along rest: [String]) async throws -> Int {
+        state.version += 1
+        return try await visit(name, rest)
+    }
 
     private func visit(_ name: String, _ rest: [String]) async throws -> Int {
         state.chains[name, default: 0] += 1
@@ -98,34 +99,93 @@ distributed actor SoakActor: StatefulActor {
     }
 
     /// Applies, and sends a message to each of some others, as part of the turn.
-    distributed func fan(_ step: Step, to others: [String]) async throws -> Int {
+    distributed func fan(_ step: Step, to others: [String]) async throws -> Stamped<Int> {
         apply(step)
-        for other in others { try await pass(to: other) }
-        return others.count
+        for other in others { try await pass(to: other, nil) }
+        return stamped(others.count)
     }
 
-    private func pass(to other: String) async throws {
+    private func pass(to other: String, _ loan: Proxy<[Double]>?) async throws {
         let number = state.sent[other, default: 0] + 1
         state.sent[other] = number
         let target = try actorSystem.handle(SoakActor.self, named: other)
-        let message = Step(stream: id.name, number: number)
+        let message = Message(source: id.name, number: number, stamp: stamp, loan: loan)
         try await actorSystem.tell(target) { try await $0.take(message) }
     }
 
-    distributed func take(_ message: Step) { state.told[message.stream, default: .init()].apply(message.number) }
-
     /// Applies, and answers with the sum of data that came by reference.
-    distributed func sum(_ step: Step, _ data: [Double]) -> Double {
+    distributed func sum(_ step: Step, _ data: [Double]) -> Stamped<Double> {
         apply(step)
-        let sum = data.reduce(0, +)
-        state.checksum += sum
-        return sum
+        return stamped(data.reduce(0, +))
+    }
+
+    /// Applies, and answers with data that leave by reference.
+    distributed func produce(_ step: Step, count: Int) -> Stamped<[Double]> {
+        apply(step)
+        return stamped((0..<count).map(Double.init))
     }
 
     /// Applies, and waits for what another call comes to.
-    distributed func await(_ step: Step, _ other: Proxy<Int>) async throws -> Int {
+    distributed func await(_ step: Step, _ other: Proxy<Stamped<Int>>) async throws -> Stamped<Int> {
         apply(step)
-        return try await other.resolve()
+        return stamped(try await other.resolve().value)
+    }
+
+    /// Applies, and sets a timer that fires once.
+    distributed func remind(_ step: Step, _ name: String, milliseconds: Int) async throws -> Stamped<Int> {
+        apply(step)
+        try await after(.milliseconds(milliseconds), named: name) { try await $0.ring(name) }
+        return stamped(milliseconds)
+    }
+
+    /// Applies, keeps new data in place of those before, and lends them to another.
+    distributed func lend(_ step: Step, to other: String) async throws -> Stamped<Int> {
+        apply(step)
+        let data = Self.data(state.sent[other, default: 0] + 1)
+        let loan = try await actorSystem.proxy(data)
+        state.kept["own"] = loan
+        try await pass(to: other, loan)
+        return stamped(data.count)
+    }
+
+    /// The data that go with the message of a number.
+    static func data(_ number: Int) -> [Double] { (0..<500).map { Double($0 + number) } }
+
+    // MARK: Messages and timers
+
+    distributed func take(_ message: Message) async throws {
+        state.version += 1
+        state.told[message.source, default: .init()].apply(message.number, message.stamp)
+        guard let loan = message.loan else { return }
+        state.kept["from " + message.source] = loan
+        do {
+            if try await loan.resolve() != Self.data(message.number) {
+                state.dangling.append("\(message.source) \(message.number): other data")
+            }
+        } catch let error as StoreError where error.code == .notFound {
+            state.dangling.append("\(message.source) \(message.number): \(error)")
+        }
+    }
+
+    distributed func ring(_ name: String) {
+        state.version += 1
+        state.fired[name, default: 0] += 1
+    }
+
+    distributed func pulse() { state.pulses += 1 }
+
+    // MARK: The soak itself
+
+    distributed func start() async throws {
+        try await every(.milliseconds(700), named: "pulse") { try await $0.pulse() }
+    }
+
+    distributed func stop() throws { try cancelTimer(named: "pulse") }
+
+    /// Commits something, and says under which epoch.
+    distributed func probe() -> Stamp {
+        state.version += 1
+        return stamp
     }
 
     distributed func report() -> State { state }

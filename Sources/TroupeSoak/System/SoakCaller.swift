@@ -8,26 +8,32 @@ package struct SoakCaller: Sendable {
         package var name: String
         package var log: String
         package var seed: UInt64
+        package var run: String
         package var lanes: Int
         package var actors: Int
         /// Seconds since 1970 after which no operation is begun.
         package var until: Double
+        /// Seconds since 1970 after which no outcome is waited for.
+        package var giveUpAt: Double
         package var operationsMax: Int
 
         package init(
-            name: String, log: String, seed: UInt64, lanes: Int, actors: Int, until: Double, operationsMax: Int
+            name: String, log: String, seed: UInt64, run: String, lanes: Int, actors: Int, until: Double,
+            giveUpAt: Double, operationsMax: Int
         ) {
             self.name = name
             self.log = log
             self.seed = seed
+            self.run = run
             self.lanes = lanes
             self.actors = actors
             self.until = until
+            self.giveUpAt = giveUpAt
             self.operationsMax = operationsMax
         }
     }
 
-    static func actorNames(_ count: Int) -> [String] { (0..<count).map { "s\($0)" } }
+    static func actorNames(_ count: Int, run: String) -> [String] { (0..<count).map { "\(run)-s\($0)" } }
 
     private let troupe: Troupe
     private let options: Options
@@ -37,96 +43,147 @@ package struct SoakCaller: Sendable {
         self.options = options
     }
 
-    package func run() async throws {
+    /// - Returns: whether the outcome of all that was begun is known.
+    package func run() async throws -> Bool {
         let known = try CallerLog.read(options.log)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        let ending = options.giveUpAt - Date().timeIntervalSince1970
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<options.lanes {
                 let lane = "\(options.name).\(number)"
                 let entries = known[lane] ?? [:]
                 group.addTask { try await run(lane, entries) }
             }
-            try await group.waitForAll()
+            group.addTask {
+                try? await Task.sleep(for: .seconds(max(0, ending)))
+                return false
+            }
+            for _ in 0..<options.lanes {
+                // A lane that has ended, or the end of all waiting.
+                if try await group.next() == false {
+                    group.cancelAll()
+                    return false
+                }
+            }
+            group.cancelAll()
+            return true
         }
     }
 
-    private func run(_ lane: String, _ entries: [Int: CallerLog.Entry]) async throws {
+    private func run(_ lane: String, _ entries: [Int: CallerLog.Entry]) async throws -> Bool {
         let log = try CallerLog(appendingTo: options.log)
-        var plan = Plan(lane: lane, seed: options.seed, actors: Self.actorNames(options.actors))
+        var plan = Plan(
+            lane: lane, seed: options.seed, run: options.run,
+            actors: Self.actorNames(options.actors, run: options.run))
         for index in 1...options.operationsMax {
             let operation = plan.next()
             if let entry = entries[index] {
                 if entry.outcome != nil { continue }
+                await ask(operation, lane, log)
             } else {
-                guard Date().timeIntervalSince1970 < options.until else { return }
+                guard Date().timeIntervalSince1970 < options.until else { return true }
                 log.begin(operation, lane: lane)
             }
             await perform(operation, lane, log)
+            if Task.isCancelled { return false }
+        }
+        return true
+    }
+
+    /// A caller that was started again asks what became of the call it had begun: what it is told must be what the call,
+    /// made again, comes to.
+    private func ask(_ operation: Plan.Operation, _ lane: String, _ log: CallerLog) async {
+        while !Task.isCancelled {
+            do {
+                let target = try troupe.handle(SoakActor.self, named: operation.target)
+                let outcome = try await troupe.outcome(of: CallID(unchecked: operation.callID), on: target.id)
+                return log.asked(operation, lane: lane, outcome.status.rawValue)
+            } catch {
+                try? await Task.sleep(for: .milliseconds(50))
+            }
         }
     }
 
-    /// Makes the operation, as often as it takes to learn its outcome.
+    /// Makes the operation, as often as it takes to learn its outcome, until the caller gives up.
     private func perform(_ operation: Plan.Operation, _ lane: String, _ log: CallerLog) async {
-        while true {
+        while !Task.isCancelled {
             do {
-                let (outcome, detail) = try await attempt(operation)
-                return log.end(operation, lane: lane, outcome, detail)
+                let (outcome, stamp, detail) = try await attempt(operation)
+                return log.end(operation, lane: lane, outcome, stamp, detail)
             } catch is MeantToFail {
                 if case .fail = operation.kind { return log.end(operation, lane: lane, .failed) }
-                return log.end(operation, lane: lane, .wrong, "failed, and was not meant to")
+                return log.end(operation, lane: lane, .wrong, nil, "failed, and was not meant to")
             } catch let error as TroupeError where error.isUndecided {
                 try? await Task.sleep(for: .milliseconds(50))
             } catch {
-                return log.end(operation, lane: lane, .wrong, "\(type(of: error)): \(error)")
+                // What was cancelled by giving up is not an outcome.
+                if Task.isCancelled { return }
+                return log.end(operation, lane: lane, .wrong, nil, "\(type(of: error)): \(error)")
             }
         }
     }
 
-    private func attempt(_ operation: Plan.Operation) async throws -> (CallerLog.Outcome, String) {
+    private typealias Verdict = (CallerLog.Outcome, Stamp?, String)
+
+    private func attempt(_ operation: Plan.Operation) async throws -> Verdict {
         let target = try troupe.handle(SoakActor.self, named: operation.target)
         let step = operation.step
         return try await Troupe.withDeadline(.none) {
-            switch operation.kind {
-            case .call:
-                let result = try await named(operation.callID) { try await target.add(step) }
-                return verdict(result, step.number)
-            case .tell:
-                _ = try await named(operation.callID) { try await troupe.tell(target) { try await $0.add(step) } }
-                return (.stored, "")
-            case .fail(let other):
-                try await named(operation.callID) { try await target.fail(step, telling: other) }
-                return (.wrong, "did not fail")
-            case .chain(let rest):
-                let result = try await named(operation.callID) {
-                    try await target.chain(step, operation.callID, along: rest)
+            if case .future(let other) = operation.kind { return try await future(operation, target, other) }
+            if case .burst(let count) = operation.kind { return try await burst(operation, target, count) }
+            return try await Troupe.withCallID(CallID(unchecked: operation.callID)) {
+                switch operation.kind {
+                case .call, .future, .burst: return verdict(try await target.add(step), step.number)
+                case .tell:
+                    try await troupe.tell(target) { try await $0.add(step) }
+                    return (.stored, nil, "")
+                case .fail(let other):
+                    try await target.fail(step, telling: other)
+                    return (.wrong, nil, "did not fail")
+                case .chain(let rest):
+                    return verdict(try await target.chain(step, operation.callID, along: rest), rest.count + 1)
+                case .fan(let others): return verdict(try await target.fan(step, to: others), others.count)
+                case .data(let count):
+                    let data = (0..<count).map(Double.init)
+                    return verdict(try await target.sum(step, data), Double(count) * Double(count - 1) / 2)
+                case .produce(let count):
+                    return verdict(try await target.produce(step, count: count), (0..<count).map(Double.init))
+                case .remind(let delay):
+                    return verdict(try await target.remind(step, operation.callID, milliseconds: delay), delay)
+                case .lend(let other):
+                    return verdict(try await target.lend(step, to: other), SoakActor.data(0).count)
                 }
-                return verdict(result, rest.count + 1)
-            case .fan(let others):
-                let result = try await named(operation.callID) { try await target.fan(step, to: others) }
-                return verdict(result, others.count)
-            case .data(let count):
-                let data = (0..<count).map(Double.init)
-                let result = try await named(operation.callID) { try await target.sum(step, data) }
-                return verdict(result, Double(count) * Double(count - 1) / 2)
-            case .future(let other):
-                let source = try troupe.handle(SoakActor.self, named: other)
-                let first = operation.futureStep
-                let later = try await named(operation.futureID) {
-                    try await troupe.future(source) { try await $0.add(first) }
-                }
-                let result = try await named(operation.callID) { try await target.await(step, later) }
-                return verdict(result, first.number)
             }
         }
     }
 
-    private func named<Result: Sendable>(
-        _ id: String, _ body: nonisolated(nonsending) () async throws -> Result
-    ) async throws -> Result {
-        try await Troupe.withCallID(CallID(unchecked: id), body)
+    private func burst(_ operation: Plan.Operation, _ target: SoakActor, _ count: Int) async throws -> Verdict {
+        for place in 0..<count {
+            let step = operation.burstStep(place)
+            try await Troupe.withCallID(CallID(unchecked: "\(operation.callID)b\(place)")) {
+                _ = try await troupe.tell(target) { try await $0.add(step) }
+            }
+        }
+        return try await Troupe.withCallID(CallID(unchecked: operation.callID)) {
+            verdict(try await target.add(operation.step), operation.step.number)
+        }
     }
 
-    private func verdict<Value: Equatable>(_ value: Value, _ right: Value) -> (CallerLog.Outcome, String) {
-        value == right ? (.committed, "") : (.wrong, "\(value) instead of \(right)")
+    private func future(_ operation: Plan.Operation, _ target: SoakActor, _ other: String) async throws -> Verdict {
+        let source = try troupe.handle(SoakActor.self, named: other)
+        let first = operation.futureStep
+        let later = try await Troupe.withCallID(CallID(unchecked: operation.futureID)) {
+            try await troupe.future(source) { try await $0.add(first) }
+        }
+        return try await Troupe.withCallID(CallID(unchecked: operation.callID)) {
+            verdict(try await target.await(operation.step, later), first.number)
+        }
+    }
+
+    private func verdict<Value: Equatable>(_ result: Stamped<Value>, _ right: Value) -> Verdict {
+        guard result.value == right else {
+            return (.wrong, nil, "\("\(result.value)".prefix(100)) instead of \("\(right)".prefix(100))")
+        }
+        return (.committed, result.stamp, "")
     }
 }
 

@@ -46,6 +46,20 @@ public struct AutoProxy: Sendable {
         return (Substitute(reference: reference, typeName: typeName).encoded, reference)
     }
 
+    /// The item to send, and the reference under which the bytes must be put before it is sent, if they are large.
+    package func substitute(
+        for bytes: [UInt8]
+    ) throws(StoreError) -> (item: [UInt8], reference: ObjectReference?) {
+        guard bytes.count > thresholdBytes else { return (bytes, nil) }
+        let reference = try store.reference(key: ObjectName.random(), sizeBytes: bytes.count, isManaged: true)
+        return (Substitute(reference: reference).encoded, reference)
+    }
+
+    /// Stores the bytes that a substitute stands for.
+    package func put(_ bytes: [UInt8], at reference: ObjectReference) async throws(StoreError) {
+        _ = try await store.put(bytes: bytes, key: reference.key, expiresAfter: expiresAfter, isManaged: true)
+    }
+
     /// The plain encoded value of a slot: the slot itself, or the loaded object if a substitute stands there.
     public func expand(_ item: ArraySlice<UInt8>) async throws(StoreError) -> ArraySlice<UInt8> {
         guard let substitute = try Substitute(item) else { return item }

@@ -1,0 +1,206 @@
+import Foundation
+import Troupe
+import TroupeTesting
+
+/// What follows the faults: callers finish, mailboxes drain, all actors are asked, and what they leave behind is looked for.
+/// Every step is bounded, and whatever goes wrong with one is in the report.
+struct Ending {
+    let soak: Soak
+    let system: SoakProcesses
+    let exchange: SoakExchange
+    let troupe: Troupe
+    let actors: [SoakActor]
+
+    private var patience: Duration { soak.options.patience }
+
+    func run(_ report: inout SoakReport) async {
+        await finishCallers(&report)
+        soak.progress("mailboxes drain")
+        await settle(&report)
+        let states = await states(&report)
+        await collectGarbage()
+        await resolveAll(states, &report)
+        account(states, &report)
+        soak.progress("actors are ended, and their data must go")
+        await sweep(&report)
+        report.failures += await system.stopWorkers()
+    }
+
+    private func finishCallers(_ report: inout SoakReport) async {
+        // They give up by themselves before.
+        let deadline = ContinuousClock.now + patience + .seconds(15)
+        while system.callersRunning > 0, ContinuousClock.now < deadline {
+            soak.progress("\(system.callersRunning) callers finish what they began")
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+        report.failures += await system.endCallers()
+    }
+
+    // MARK: Mailboxes and states
+
+    /// Ends the timers that go on for ever, and waits until all mailboxes are empty.
+    private func settle(_ report: inout SoakReport) async {
+        await eachActor { try await $0.stop() }
+        let deadline = ContinuousClock.now + patience
+        repeat {
+            do {
+                let (troupe, run) = (troupe, soak.run)
+                let all = try await within(.seconds(20), "the list of actors") { try await troupe.soakActors(of: run) }
+                let waiting = all.filter { $0.queuedCount > 0 || $0.deadLetterCount > 0 || !$0.timers.isEmpty }
+                report.undrained = waiting.map {
+                    "\($0.id.name): \($0.queuedCount) queued, \($0.deadLetterCount) dead, \($0.timers.count) timers"
+                }
+                if all.count < actors.count { report.undrained.append("\(actors.count - all.count) actors are gone") }
+                if report.undrained.isEmpty { return }
+            } catch {
+                report.undrained = ["unknown: \(error)"]
+            }
+            soak.progress("\(report.undrained.count) mailboxes drain")
+            try? await Task.sleep(for: .milliseconds(200))
+        } while ContinuousClock.now < deadline
+    }
+
+    private func states(_ report: inout SoakReport) async -> [String: SoakActor.State] {
+        let found = await eachActor { try await $0.report() }
+        var states: [String: SoakActor.State] = [:]
+        for (name, result) in found {
+            switch result {
+            case .success(let state): states[name] = state
+            case .failure(let error): report.dead.append("\(name): \(error)")
+            }
+        }
+        return states
+    }
+
+    /// Asks all actors, some at a time, each within the patience.
+    @discardableResult
+    private func eachActor<Value: Sendable>(
+        _ body: @escaping @Sendable (SoakActor) async throws -> Value
+    ) async -> [(name: String, result: Result<Value, any Error>)] {
+        let limit = patience
+        return await withTaskGroup(of: (name: String, result: Result<Value, any Error>).self) { group in
+            var results: [(name: String, result: Result<Value, any Error>)] = []
+            for (index, actor) in actors.enumerated() {
+                if index >= 64, let result = await group.next() { results.append(result) }
+                group.addTask {
+                    do {
+                        let value = try await within(limit + .seconds(5), "the call of \(actor.id.name)") {
+                            try await Troupe.withDeadline(.after(limit)) { try await body(actor) }
+                        }
+                        return (actor.id.name, .success(value))
+                    } catch {
+                        return (actor.id.name, .failure(error))
+                    }
+                }
+            }
+            for await result in group { results.append(result) }
+            return results
+        }
+    }
+
+    // MARK: The account
+
+    private func account(_ states: [String: SoakActor.State], _ report: inout SoakReport) {
+        var logs: [String: [Int: CallerLog.Entry]] = [:]
+        for path in system.logs {
+            do {
+                logs.merge(try CallerLog.read(path)) { first, _ in first }
+            } catch {
+                report.failures.append("\(path) cannot be read: \(error)")
+            }
+        }
+        let names = SoakCaller.actorNames(soak.options.actors, run: soak.run)
+        report.findings = Audit.findings(
+            logs: logs, plan: { Plan(lane: $0, seed: soak.options.seed, run: soak.run, actors: names) },
+            states: states)
+        report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
+        report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }
+    }
+
+    /// Ends the holds of all objects, and waits until what nothing refers to is gone: what is kept from then on is kept
+    /// because of a reference.
+    private func collectGarbage() async {
+        let exchange = exchange
+        let shard = troupe.courier.exchange.shards[0]
+        let deadline = ContinuousClock.now + patience
+        repeat {
+            _ = try? await endHolds()
+            let isOver = try? await within(.seconds(30), "the count of objects") {
+                guard let ids = try exchange.objectIDs() else { return true }
+                guard case .shardStat(let stat) = try await shard.perform(.shardStat) else { return true }
+                return ids.count <= stat.objectCount
+            }
+            if isOver == true { return }
+            try? await Task.sleep(for: .milliseconds(200))
+        } while ContinuousClock.now < deadline
+    }
+
+    /// All data that states refer to must be there.
+    private func resolveAll(_ states: [String: SoakActor.State], _ report: inout SoakReport) async {
+        for (name, state) in states {
+            for (kept, proxy) in state.kept {
+                do {
+                    let data = try await within(.seconds(30), "the look at data") { try await proxy.resolve() }
+                    report.proxies += 1
+                    guard let first = data.first, data == SoakActor.data(Int(first)) else {
+                        report.dangling.append("\(name) keeps \(kept): other data")
+                        continue
+                    }
+                } catch {
+                    report.dangling.append("\(name) keeps \(kept): \(error)")
+                }
+            }
+        }
+    }
+
+    // MARK: What is left
+
+    /// Ends all actors and the holds of all objects: then nothing refers to any, and all must go.
+    private func sweep(_ report: inout SoakReport) async {
+        for actor in actors {
+            let troupe = troupe
+            do {
+                try await within(.seconds(30), "the end of \(actor.id.name)") { try await troupe.terminate(actor.id) }
+            } catch {
+                report.failures.append("\(actor.id.name) could not be ended: \(error)")
+            }
+        }
+        let deadline = ContinuousClock.now + patience
+        repeat {
+            do {
+                guard let left = try await endHolds() else { return }
+                report.leftBehind = left
+                if left.isEmpty { return await countHolds(&report) }
+            } catch {
+                report.leftBehind = ["unknown: \(error)"]
+            }
+            soak.progress("\(report.leftBehind.count) objects are left")
+            try? await Task.sleep(for: .milliseconds(300))
+        } while ContinuousClock.now < deadline
+    }
+
+    /// Ends the holds of all objects in the store.
+    ///
+    /// - Returns: the ids of those objects; nil if the store is not ours alone.
+    private func endHolds() async throws -> [String]? {
+        let exchange = exchange
+        guard let ids = try await within(.seconds(30), "the list of objects", { try exchange.objectIDs() }) else {
+            return nil
+        }
+        let shard = troupe.courier.exchange.shards[0]
+        try await within(.seconds(30), "the end of holds") {
+            for start in stride(from: 0, to: ids.count, by: 500) {
+                _ = try await shard.perform(.hold(Array(ids[start..<min(start + 500, ids.count)]), for: .zero))
+            }
+        }
+        return ids
+    }
+
+    /// Objects are held before they are stored, and a process that was killed in between leaves such a hold, which ends by
+    /// itself after ten minutes. That is counted, and is nothing to complain of.
+    private func countHolds(_ report: inout SoakReport) async {
+        let shard = troupe.courier.exchange.shards[0]
+        let stat = try? await within(.seconds(30), "the count of objects") { try await shard.perform(.shardStat) }
+        if case .shardStat(let stat)? = stat { report.emptyHolds = stat.objectCount }
+    }
+}
