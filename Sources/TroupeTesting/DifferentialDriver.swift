@@ -42,15 +42,15 @@ package enum DifferentialDriver {
 
     /// Runs one sequence; nil if the host answered all alike. The host is closed at the end.
     ///
-    /// - Parameter host: makes an empty shard on that clock and with those bounds. It must not tick by itself, since
+    /// - Parameter host: makes an empty shard on that clock, with those bounds and at that place. It must not tick by itself, since
     ///   ticks are among the operations.
     package static func run(
         seed: UInt64, operations: Int = 500,
-        host: (ManualClock, ShardLimits) async throws -> any Shard
+        host: (ManualClock, ShardLimits, ShardPlace) async throws -> any Shard
     ) async throws -> Divergence? {
         let clock = ManualClock()
         var generator = OperationGenerator(seed: seed)
-        let shard = try await host(clock, generator.limits)
+        let shard = try await host(clock, generator.limits, generator.place)
         do {
             let divergence = try await run(seed, operations, &generator, clock, shard)
             await shard.close()
@@ -65,7 +65,7 @@ package enum DifferentialDriver {
         _ seed: UInt64, _ operations: Int, _ generator: inout OperationGenerator, _ clock: ManualClock,
         _ shard: any Shard
     ) async throws -> Divergence? {
-        var machine = MailboxMachine(limits: generator.limits)
+        var machine = MailboxMachine(limits: generator.limits, place: generator.place)
         var cursors = CursorPairs()
         var history: [String] = []
         for step in 1...max(1, operations) {

@@ -26,7 +26,7 @@ extension OperationGenerator {
             if case .failed = acknowledgements.last?.disposition, queued.envelope.kind != .request { break }
         }
         spoil(&acknowledgements)
-        let outgoingCount = random.chance(30) ? random.number(1...3) : 0
+        let outgoingCount = random.chance(40) ? random.number(1...3) : 0
         var turn = TurnCommit(
             actor: actor, epoch: activation.epoch, number: activation.nextNumber, acknowledgements: acknowledgements,
             state: random.chance(40) ? newState() : nil,
@@ -114,6 +114,8 @@ extension OperationGenerator {
             for (turn, result) in zip(turns, results) { observe(turn, result, worker) }
         case (.release(_, let actor, let epoch, _), .released(let result)):
             if result != .busy, held[actor]?.epoch == epoch { held[actor] = nil }
+        case (.outbox, .outbox(let page)): outgoing = page.entries
+        case (.forward(let entries, _), .forwarded(let results)): observe(entries, results)
         case (.deadLetters(let actor, _, _), .deadLetters(let letters)):
             deadLetters.removeAll { $0.actor == actor }
             deadLetters += letters.map { (actor, $0.sequence) }

@@ -21,6 +21,8 @@ package struct OperationGenerator: Sendable {
     var random: SplitMix64
     /// Bounds for the shard: small ones, so that they are reached.
     package let limits: ShardLimits
+    /// Half of the sequences are of one shard among three.
+    package let place: ShardPlace
 
     let actors: [ActorID]
     let workers = ["w-0", "w-1", "w-2"].map { WorkerID(unchecked: $0) }
@@ -38,6 +40,10 @@ package struct OperationGenerator: Sendable {
     var workerCursors: [WorkerID: [Cursor]] = [:]
     var clientCursors: [ClientID: [Cursor]] = [:]
     var garbage: [String] = []
+    /// What an outbox held when it was looked at, by destination; what was sent from other shards; the last number there.
+    var outgoing: [OutgoingEnvelope] = []
+    var incoming: [(source: Int, entry: OutgoingEnvelope)] = []
+    var numbers: [Int: UInt64] = [:]
     var unknownWorkers: Set<WorkerID>
     /// Calls that a worker has acknowledged.
     var handled: [CallID] = []
@@ -58,7 +64,11 @@ package struct OperationGenerator: Sendable {
         limits.blockedClientsMax = random.chance(50) ? 1 : 100
         limits.watchersMax = 2
         limits.clientRetention = .seconds(9)
+        limits.outboxCountMax = 8
+        limits.outboxSizeBytesMax = 2000
+        limits.outboxActorCountMax = 5
         self.limits = limits
+        place = seed % 2 == 0 ? ShardPlace(index: Int(seed / 2 % 3), count: 3) : ShardPlace()
     }
 
     private static func actorIDs() -> [ActorID] {
@@ -98,7 +108,8 @@ package struct OperationGenerator: Sendable {
         case ..<758: .deregister(random.pick(workers))
         case ..<775: .hold(objectIDs(1...3), for: .milliseconds(random.pick([0, 0, 200, 1500, 5000])))
         case ..<785: .collected(garbage.isEmpty || random.chance(20) ? objectIDs(1...2) : garbage)
-        case ..<870: .tick(budget: random.pick([1, 2, 100, 100, 100]))
+        case ..<825: across(now)
+        case ..<880: .tick(budget: random.pick([1, 2, 100, 100, 100]))
         default: inspectOrOperate(now)
         }
     }

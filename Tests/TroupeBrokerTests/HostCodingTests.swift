@@ -10,7 +10,7 @@ import TroupeTesting
     /// Operations and answers as they come about.
     private func samples(_ seed: UInt64, _ count: Int) -> (operations: [Operation], answers: [Answer]) {
         var generator = OperationGenerator(seed: seed)
-        var machine = MailboxMachine(limits: generator.limits)
+        var machine = MailboxMachine(limits: generator.limits, place: generator.place)
         let clock = ManualClock()
         var samples: (operations: [Operation], answers: [Answer]) = ([], [])
         for _ in 0..<count {

@@ -28,8 +28,8 @@ import TroupeTesting
     func answersAsTheMachine(_ kind: HostedShard.Kind) async throws {
         for seed in DifferentialDriver.seeds(40) {
             let scratch = Scratch()
-            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits in
-                try await HostedShard.open(scratch, kind, clock: clock, limits: limits)
+            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
+                try await HostedShard.open(scratch, kind, clock: clock, limits: limits, place: place)
             }
             #expect(divergence == nil, "\(divergence.map(\.description) ?? "")")
         }

@@ -23,8 +23,9 @@ import TroupeTesting
         var random = SplitMix64(seed: seed ^ 0xB40C)
         var generator = OperationGenerator(seed: seed)
         let limits = generator.limits
-        var machine = MailboxMachine(limits: limits)
-        var shard = try await HostedShard.open(scratch, Self.kind, clock: clock, limits: limits)
+        let place = generator.place
+        var machine = MailboxMachine(limits: limits, place: place)
+        var shard = try await HostedShard.open(scratch, Self.kind, clock: clock, limits: limits, place: place)
         var last: [String] = []
         for step in 1...operations {
             clock.advance(by: generator.pause())
@@ -32,8 +33,8 @@ import TroupeTesting
                 await shard.close()
                 let rows = Self.rows(of: machine)
                 if let difference = try Self.difference(rows, scratch) { return "step \(step): \(difference)\n\(last)" }
-                machine = try Self.restored(rows, limits, clock.now())
-                shard = try await HostedShard.open(scratch, Self.kind, clock: clock, limits: limits)
+                machine = try Self.restored(rows, limits, place, clock.now())
+                shard = try await HostedShard.open(scratch, Self.kind, clock: clock, limits: limits, place: place)
             }
             let now = clock.now()
             let operation = generator.next(now: now)
@@ -84,9 +85,9 @@ import TroupeTesting
     }
 
     private static func restored(
-        _ rows: [JournalKey: [UInt8]], _ limits: ShardLimits, _ now: Timestamp
+        _ rows: [JournalKey: [UInt8]], _ limits: ShardLimits, _ place: ShardPlace, _ now: Timestamp
     ) throws -> sending MailboxMachine {
-        var machine = MailboxMachine(limits: limits)
+        var machine = MailboxMachine(limits: limits, place: place)
         let sorted = rows.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
         for part in JournalPart.allCases {
             for (key, value) in sorted where key.bytes.first == part.rawValue {

@@ -30,13 +30,15 @@ final class HostedShard: Shard {
 
     /// Serves the journal of the directory, which is made if it is not there.
     static func open(
-        _ scratch: Scratch, _ kind: Kind, clock: any ExchangeClock, limits: ShardLimits = .init(), heldMax: Int = 2048
+        _ scratch: Scratch, _ kind: Kind, clock: any ExchangeClock, limits: ShardLimits = .init(),
+        place: ShardPlace = .init(), heldMax: Int = 2048
     ) async throws -> HostedShard {
         let journal = try Journal.open(
             scratch.file("journal.sqlite"), options: JournalOptions(durability: kind.durability))
         var options = BrokerServer.Options()
         options.ticksItself = false
         options.heldMax = heldMax
+        options.place = place
         let server = try BrokerServer(
             journal: journal, tokens: [nil], limits: limits, clock: clock, logger: quiet, options: options)
         let url =

@@ -151,7 +151,7 @@ import TroupeCore
 
     @Test func aSecondProcessIsTold() throws {
         let journal = try open()
-        #expect(try journal.setting("user_version") == "1")
+        #expect(try journal.setting("user_version") == "2")
         let error = refusal()
         #expect(error?.code == .busy)
         #expect(error?.message.contains(path) == true)

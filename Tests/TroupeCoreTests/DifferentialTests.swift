@@ -34,8 +34,8 @@ private struct GreedyShard: Shard {
     @Test func `a host with a small defect is found out, at the operation that shows it`() async throws {
         var found: [DifferentialDriver.Divergence] = []
         for seed in UInt64(1)...20 {
-            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits in
-                GreedyShard(shard: MemoryShard(limits: limits, clock: clock, ticksItself: false))
+            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
+                GreedyShard(shard: MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false))
             }
             if let divergence { found.append(divergence) }
         }
@@ -48,8 +48,8 @@ private struct GreedyShard: Shard {
 
     @Test(arguments: DifferentialDriver.seeds(200))
     func `the in-memory shard answers as the machine does`(seed: UInt64) async throws {
-        let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits in
-            MemoryShard(limits: limits, clock: clock, ticksItself: false)
+        let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
+            MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false)
         }
         if let divergence { Issue.record("\(divergence)") }
     }
@@ -60,7 +60,7 @@ private struct GreedyShard: Shard {
         var answers: [String: Int] = [:]
         for seed in DifferentialDriver.seeds(60) {
             var generator = OperationGenerator(seed: seed)
-            var machine = MailboxMachine(limits: generator.limits)
+            var machine = MailboxMachine(limits: generator.limits, place: generator.place)
             let clock = ManualClock()
             for _ in 0..<500 {
                 clock.advance(by: generator.pause())
@@ -81,7 +81,7 @@ private struct GreedyShard: Shard {
         "register", "send", "receive", "outcome", "cancel", "registerWorker", "heartbeat", "claim", "deliveries",
         "commit", "release", "deregister", "hold", "collected", "tick", "stat", "state", "list", "peek", "pause",
         "terminate", "editState", "deadLetters", "actorsWithDeadLetters", "requeue", "discard", "workers",
-        "drainWorker", "types", "shardStat",
+        "drainWorker", "types", "shardStat", "condemn", "condemned", "acquit", "outbox", "forward", "settleOutbox",
     ]
 
     private static let answerNames = [
@@ -91,6 +91,7 @@ private struct GreedyShard: Shard {
         "outcome.pending", "outcome.committed", "outcome.failed", "outcome.deadLettered", "outcome.expired",
         "outcome.cancelled", "outcome.unknown", "removed", "signalled", "finished", "unknown",
         "active", "status.ready", "delayed", "dormant", "paused", "timer",
+        "forwarded", "forward.full", "refused", "waiting", "inUse", "outbox",
     ]
 
     private static func names(_ answer: Answer) -> [String] {
@@ -117,7 +118,18 @@ private struct GreedyShard: Shard {
                 }
             }
         case .receipts(let page): page.items.map { if case .room = $0 { "room" } else { "receipt" } }
-        case .heartbeat(let result): result.garbage.isEmpty ? [] : ["garbage"]
+        case .heartbeat(let result):
+            (result.garbage.isEmpty ? [] : ["garbage"]) + (result.outboxes.isEmpty ? [] : ["waiting"])
+        case .forwarded(let results):
+            results.map {
+                switch $0 {
+                case .delivered: "forwarded"
+                case .full: "forward.full"
+                case .refused: "refused"
+                }
+            }
+        case .outbox(let page): page.entries.isEmpty ? [] : ["outbox"]
+        case .objects(let ids): ids.isEmpty ? [] : ["inUse"]
         case .deadLetters(let letters): letters.isEmpty ? [] : ["letter"]
         case .outcome(let outcome): ["outcome.\(outcome.status)"]
         case .cancelled(let result): ["\(result)"]

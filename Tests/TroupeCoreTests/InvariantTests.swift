@@ -6,7 +6,7 @@ import TroupeTesting
     @Test(arguments: DifferentialDriver.seeds(200))
     func `invariants hold after every operation`(seed: UInt64) {
         var generator = OperationGenerator(seed: seed)
-        var machine = MailboxMachine(limits: generator.limits)
+        var machine = MailboxMachine(limits: generator.limits, place: generator.place)
         let clock = ManualClock()
         for step in 1...500 {
             clock.advance(by: generator.pause())

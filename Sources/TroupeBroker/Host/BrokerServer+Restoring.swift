@@ -7,9 +7,9 @@ extension BrokerServer {
     /// besides envelopes, which are delivered once more, and who waits for room in a mailbox. Leases are as they were, and
     /// run one full length from now.
     static func restored(
-        _ journal: Journal, _ limits: ShardLimits, now: Timestamp
+        _ journal: Journal, _ limits: ShardLimits, _ place: ShardPlace, now: Timestamp
     ) throws(BrokerError) -> sending MailboxMachine {
-        var machine = MailboxMachine(limits: limits, tracksChanges: journal.path != nil)
+        var machine = MailboxMachine(limits: limits, place: place, tracksChanges: journal.path != nil)
         let path = journal.path ?? "the journal"
         for table in JournalTable.inOrderOfRestoring {
             var pages = journal.load(table)
@@ -65,7 +65,7 @@ extension JournalPart {
         case .object, .garbage: .objects
         case .worker: .workers
         case .record, .actor, .state: .actors
-        case .envelope: .envelopes
+        case .envelope, .outgoing: .envelopes
         case .deadLetter: .deadLetters
         case .outcome: .outcomes
         }

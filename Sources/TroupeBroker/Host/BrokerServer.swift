@@ -33,6 +33,8 @@ package final class BrokerServer: Sendable {
         package var ticksItself = true
         /// How long a connection that has to prove a token may take.
         package var proofTimeout = Duration.seconds(30)
+        /// Which shard of how many it serves.
+        package var place = ShardPlace()
         package init() {}
     }
 
@@ -61,7 +63,7 @@ package final class BrokerServer: Sendable {
         self.options = options
         doorkeeper = Doorkeeper(tokens: tokens)
         description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
-        let machine = try Self.restored(journal, limits, now: clock.now())
+        let machine = try Self.restored(journal, limits, options.place, now: clock.now())
         state = Mutex(State(machine: machine, held: HeldReads(countMax: options.heldMax)))
         sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
         guard options.ticksItself else { return }

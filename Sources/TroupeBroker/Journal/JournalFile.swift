@@ -23,6 +23,8 @@ struct JournalFile: Sendable {
             try database.writeWithoutTransaction { db in
                 if !wasClosed { try JournalFile.quickCheck(db) }
                 try JournalFile.checkTables(db)
+                // An older program must not read what this one writes.
+                try db.execute(sql: "PRAGMA user_version = \(JournalHeader.version)")
                 if let limit = options.sizeBytesMax {
                     let page = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 4096
                     _ = try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(max(1, limit / page))")

@@ -5,7 +5,9 @@ import Glibc
 enum JournalHeader {
     /// "TRPJ".
     static let applicationID: UInt32 = 0x5452_504a
-    static let version: UInt32 = 1
+    /// 2 may hold an outbox and what came from others' outboxes; all else is as in 1.
+    static let version: UInt32 = 2
+    static let oldestVersion: UInt32 = 1
     private static let bytes = 100
     private static let magic = Array("SQLite format 3\0".utf8)
 
@@ -26,7 +28,7 @@ enum JournalHeader {
                 "The journal \(path) has version \(found), and this Troupe writes version \(version). It was left as it is: use the newer Troupe."
             )
         }
-        guard found == version else { throw corrupt(path, "its version is \(found)") }
+        guard found >= oldestVersion else { throw corrupt(path, "its version is \(found)") }
         guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return false }
         try checkLength(header, Int(status.st_size), path)
         return true

@@ -33,6 +33,8 @@ final class ActorEntry {
     /// Those of them that have not been told of room since they were refused, in order.
     var untold: OrderedSet<ClientID> = []
     var timers: [String: TimerEntry] = [:]
+    /// The last number that came from the outbox of each other shard.
+    var received: [Int: UInt64] = [:]
 
     struct Queued {
         var sequence: SequenceNumber

@@ -27,7 +27,8 @@ extension MailboxMachine {
             return .shardStat(
                 ShardStat(
                     actorCount: actors.count, queuedCount: queuedTotal, deadLetterCount: deadLetterTotal,
-                    workerCount: workers.count, objectCount: objects.count, now: now))
+                    workerCount: workers.count, objectCount: objects.count,
+                    outboxCount: outbox.count, now: now))
         default:
             preconditionFailure("\(operation.name) is not an inspection")
         }

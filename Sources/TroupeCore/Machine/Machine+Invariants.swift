@@ -18,11 +18,15 @@ extension MailboxMachine {
             for id in actor.queue.flatMap(\.envelope.references) { references[id, default: 0] += 1 }
             for id in actor.deadLetters.flatMap(\.envelope.references) { references[id, default: 0] += 1 }
         }
+        for id in outbox.queues.values.flatMap(\.entries).flatMap(\.envelope.references) {
+            references[id, default: 0] += 1
+        }
         if queuedCount != queuedTotal { broken.append("queuedTotal is \(queuedTotal), and \(queuedCount) are queued") }
         if deadLetterCount != deadLetterTotal {
             broken.append("deadLetterTotal is \(deadLetterTotal), and there are \(deadLetterCount)")
         }
         return broken + brokenObjects(references) + brokenIndices() + brokenQueues() + brokenOutcomes()
+            + brokenOutbox()
     }
 
     private func brokenMailbox(of actor: ActorEntry) -> [String] {
@@ -81,13 +85,14 @@ extension MailboxMachine {
             if object.count != references[id] ?? 0 {
                 broken.append("\(id) is pinned \(object.count) times, not \(references[id] ?? 0)")
             }
-            if garbage.contains(id) { broken.append("\(id) is in use, and garbage") }
+            if garbage.contains(id) || condemned[id] != nil { broken.append("\(id) is in use, and garbage") }
             // Without a reference, something must end its life: the hold's entry of the agenda.
             if object.count == 0, object.heldUntil.milliseconds == 0 {
                 broken.append("\(id) is neither pinned nor held")
             }
         }
         for id in references.keys where objects[id] == nil { broken.append("\(id) is referred to, and unknown") }
+        for id in condemned.keys where garbage.contains(id) { broken.append("\(id) is garbage twice") }
         return broken
     }
 
@@ -159,6 +164,34 @@ extension MailboxMachine {
         }
         if outcomes.values.count(where: \.outcome.isFinal) > limits.outcomesMax {
             broken.append("too many outcomes are kept")
+        }
+        return broken
+    }
+
+    private func brokenOutbox() -> [String] {
+        var broken: [String] = []
+        var totals: [Int: Outbox.Total] = [:]
+        for (key, queue) in outbox.queues {
+            let numbers = queue.entries.map(\.number)
+            if numbers.isEmpty { broken.append("the outbox keeps an empty queue for \(key)") }
+            if zip(numbers, numbers.dropFirst()).contains(where: { $0 >= $1 }) {
+                broken.append("the outbox for \(key) is not in order")
+            }
+            if (numbers.last ?? 0) > outboxNumber { broken.append("the outbox has a number that was never given") }
+            if outbox.targets[queue.destination]?.contains(key) != true {
+                broken.append("\(key) is not among the targets of shard \(queue.destination)")
+            }
+            for entry in queue.entries {
+                totals[queue.destination, default: Outbox.Total()].count += 1
+                totals[queue.destination, default: Outbox.Total()].sizeBytes += entry.sizeBytes
+                if place.destination(of: entry.envelope.target) != queue.destination {
+                    broken.append("\(entry.envelope.id) waits for the wrong shard")
+                }
+            }
+        }
+        if outbox.totals != totals { broken.append("the outbox counts \(outbox.totals), and holds \(totals)") }
+        if outbox.targets.values.reduce(0, { $0 + $1.count }) != outbox.queues.count {
+            broken.append("the outbox lists targets that have nothing")
         }
         return broken
     }

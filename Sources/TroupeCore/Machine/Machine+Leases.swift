@@ -33,7 +33,7 @@ extension MailboxMachine {
             !worker.isDraining && worker.room > 0 && worker.queueKeys.contains { (ready[$0]?.count ?? 0) > 0 }
         return HeartbeatResult(
             isKnown: true, isDraining: worker.isDraining, hasReady: hasReady,
-            garbage: garbage.page(after: nil, limit: 100))
+            garbage: garbagePage(limit: 100), outboxes: outbox.destinations)
     }
 
     mutating func deregister(_ id: WorkerID) -> Answer {

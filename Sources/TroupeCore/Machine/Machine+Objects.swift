@@ -2,7 +2,7 @@ extension MailboxMachine {
     /// Counts one more reference to each managed object.
     mutating func pin(_ ids: [String]) {
         for id in ids {
-            garbage.remove(id)
+            _ = removeGarbage(id)
             var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: Timestamp(milliseconds: 0))
             entry.count += 1
             objects[id] = entry
@@ -38,11 +38,11 @@ extension MailboxMachine {
     }
 
     /// Keeps an object until then; an earlier time shortens a hold.
-    private mutating func hold(_ id: String, until: Timestamp) {
+    mutating func hold(_ id: String, until: Timestamp) {
         var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: until)
         entry.heldUntil = until
         objects[id] = entry
-        garbage.remove(id)
+        _ = removeGarbage(id)
         note(.object(id))
         note(.garbage(id))
         if until > now { holdAgenda.insert(id, at: until) }
@@ -58,7 +58,7 @@ extension MailboxMachine {
     }
 
     mutating func collected(_ ids: [String]) -> Answer {
-        for id in ids where garbage.remove(id) { note(.garbage(id)) }
+        for id in ids where removeGarbage(id) { note(.garbage(id)) }
         return .done
     }
 }

@@ -72,13 +72,19 @@ extension MailboxMachine {
         guard let actor = actors[id.key] else { return .noSuchActor }
         guard let index = actor.deadLetterIndex(of: sequence) else { return .noSuchDeadLetter }
         let letter = actor.deadLetters[index]
-        guard let target = actors[letter.envelope.target.key] else { return .noSuchActor }
+        // What the actor was sent is here; what it sent may be for another shard.
+        let isReceived = letter.envelope.target.key == id.key
+        let destination = isReceived ? nil : place.destination(of: letter.envelope.target)
+        let target = actors[letter.envelope.target.key]
+        guard target != nil || destination != nil else { return .noSuchActor }
         pin(letter.envelope.references)
         removeDeadLetter(sequence, of: actor)
         var envelope = letter.envelope
         envelope.deadline = nil
-        // Its sender may have sent it again meanwhile, which is as good.
-        if liveOutcome(envelope.id)?.outcome.status != .pending {
+        if let destination {
+            putOut(envelope, sizeBytes: envelope.sizeBytes, from: id.key, to: destination, isRequeued: true)
+        } else if let target, liveOutcome(envelope.id)?.outcome.status != .pending {
+            // Else its sender has sent it again meanwhile, which is as good.
             enqueue(envelope, sizeBytes: envelope.sizeBytes, to: target)
         }
         unpin(letter.envelope.references)

@@ -9,7 +9,8 @@ extension ActorEntry {
     /// What changes with nearly every operation on the actor; the rest is in the registration's record.
     func encodedProgress() -> [UInt8] {
         var writer = CBORWriter(capacity: 64)
-        writer.writeArrayHeader(Self.progressCount)
+        // The last part only where other shards have sent something.
+        writer.writeArrayHeader(received.isEmpty ? Self.progressCount : Self.progressCount + 1)
         writer.writeUnsigned(lastSequence)
         writer.writeUnsigned((isPaused ? 1 : 0) | (wantsActivation ? 2 : 0))
         writer.writeUnsigned(suspectUntil)
@@ -25,6 +26,13 @@ extension ActorEntry {
         for (name, timer) in timers.sorted(by: { $0.key.precedesInBytes($1.key) }) {
             timer.write(named: name, to: &writer)
         }
+        if !received.isEmpty {
+            writer.writeMapHeader(received.count)
+            for (source, number) in received.sorted(by: { $0.key < $1.key }) {
+                writer.writeInt(source)
+                writer.writeUnsigned(number)
+            }
+        }
         return writer.bytes
     }
 
@@ -39,7 +47,10 @@ extension ActorEntry {
 
     func restoreProgress(_ bytes: [UInt8]) throws {
         var reader = CBORReader(bytes)
-        try reader.readArray(of: Self.progressCount)
+        let count = try reader.readArrayHeader()
+        guard (Self.progressCount...Self.progressCount + 1).contains(count) else {
+            throw ExchangeError(.corrupt, "an actor's progress has \(count) parts")
+        }
         lastSequence = try reader.readUnsigned()
         let flags = try reader.readUnsigned()
         isPaused = flags & 1 != 0
@@ -57,6 +68,13 @@ extension ActorEntry {
         for _ in 0..<(try reader.readArrayHeader()) {
             let (name, timer) = try TimerEntry.read(&reader)
             timers[name] = timer
+        }
+        received = [:]
+        if count > Self.progressCount {
+            for _ in 0..<(try reader.readMapHeader()) {
+                let source = try reader.readInt()
+                received[source] = try reader.readUnsigned()
+            }
         }
         try reader.finish()
     }
@@ -95,6 +113,28 @@ extension TimerEntry {
             fireAt: fireAt, interval: interval, method: method, arguments: arguments,
             lastFiring: try reader.readUnsigned())
         return (name, timer)
+    }
+}
+
+extension Outbox.Entry {
+    func encoded() -> [UInt8] {
+        var writer = CBORWriter(capacity: 256 + envelope.arguments.count)
+        writer.writeArrayHeader(3)
+        writer.writeText(sender)
+        writer.writeBool(isRequeued)
+        envelope.write(to: &writer)
+        return writer.bytes
+    }
+
+    init(number: UInt64, decoding bytes: [UInt8]) throws {
+        var reader = CBORReader(bytes)
+        try reader.readArray(of: 3)
+        self.number = number
+        sender = try reader.readText()
+        isRequeued = try reader.readBool()
+        envelope = try Envelope(reading: &reader)
+        sizeBytes = envelope.sizeBytes
+        try reader.finish()
     }
 }
 

@@ -13,6 +13,7 @@ package enum JournalPart: UInt8, CaseIterable, Sendable {
     case actor = 0x70
     case state = 0x73
     case envelope = 0x65
+    case outgoing = 0x78
     case deadLetter = 0x64
     case outcome = 0x72
 }
@@ -24,6 +25,7 @@ extension Change {
         case .actor: .actor
         case .state: .state
         case .envelope: .envelope
+        case .outgoing: .outgoing
         case .deadLetter: .deadLetter
         case .outcome: .outcome
         case .worker: .worker
@@ -38,7 +40,8 @@ extension Change {
     package var key: [UInt8] {
         switch self {
         case .record(let key), .actor(let key), .state(let key): Array(key.utf8)
-        case .envelope(let key, let sequence), .deadLetter(let key, let sequence): Self.key(key, sequence)
+        case .envelope(let key, let sequence), .deadLetter(let key, let sequence), .outgoing(let key, let sequence):
+            Self.key(key, sequence)
         case .outcome(let id): Array(id.text.utf8)
         case .worker(let id): Array(id.text.utf8)
         case .object(let id), .garbage(let id): Array(id.utf8)
@@ -95,6 +98,8 @@ extension MailboxMachine {
         case .envelope(let key, let sequence):
             guard let actor = actors[key], let index = actor.index(of: sequence) else { return nil }
             return actor.queue[index].envelope.encoded()
+        case .outgoing(let key, let number):
+            return outbox.entry(number, to: key)?.encoded()
         case .deadLetter(let key, let sequence):
             guard let actor = actors[key], let index = actor.deadLetterIndex(of: sequence) else { return nil }
             return try encoder.encode(actor.deadLetters[index])
@@ -108,11 +113,11 @@ extension MailboxMachine {
         case .object(let id):
             return try objects[id].map { object throws(CBORError) in try encoder.encode(object) }
         case .garbage(let id):
-            return garbage.contains(id) ? [] : nil
+            return garbage.contains(id) || condemned[id] != nil ? [] : nil
         case .type(let name):
             return try types[name].map { type throws(CBORError) in try encoder.encode(type) }
         case .counter:
-            return try encoder.encode([counter, UInt64(itemCeiling)])
+            return try encoder.encode([counter, UInt64(itemCeiling), outboxNumber])
         }
     }
 
@@ -128,7 +133,9 @@ extension MailboxMachine {
         pieces += workers.keys.map { .worker($0) }
         pieces += objects.keys.map { .object($0) }
         pieces += garbage.page(after: nil, limit: garbage.count).map { .garbage($0) }
+        pieces += condemned.keys.map { .garbage($0) }
         pieces += types.keys.map { .type($0) }
+        for (key, queue) in outbox.queues { pieces += queue.entries.map { .outgoing(key, $0.number) } }
         return pieces
     }
 
@@ -172,6 +179,9 @@ extension MailboxMachine {
                 ActorEntry.Queued(sequence: sequence, sizeBytes: envelope.sizeBytes, envelope: envelope))
             actor.queuedSizeBytes += envelope.sizeBytes
             queuedTotal += 1
+        case .outgoing:
+            let (target, number) = try Change.split(key)
+            try restore(Outbox.Entry(number: number, decoding: value), target)
         case .deadLetter:
             let (actorKey, _) = try Change.split(key)
             guard let actor = actors[actorKey] else { throw orphan(part, actorKey) }
@@ -183,11 +193,22 @@ extension MailboxMachine {
     }
 
     private mutating func restoreCounters(_ value: [UInt8]) throws {
-        let counters = try CBORDecoder().decode([UInt64].self, from: value)
-        guard counters.count == 2, let ceiling = Int64(exactly: counters[1]) else {
-            throw ExchangeError(.corrupt, "there are \(counters.count) counters in place of 2")
+        // A journal of version 1 has one or two of them.
+        let decoder = CBORDecoder()
+        let counters = (try? [decoder.decode(UInt64.self, from: value)]) ?? (try decoder.decode([UInt64].self, from: value))
+        guard (1...3).contains(counters.count), let ceiling = Int64(exactly: counters.count > 1 ? counters[1] : 0) else {
+            throw ExchangeError(.corrupt, "there are \(counters.count) counters in place of 3")
         }
         (counter, itemCeiling, itemNumber) = (counters[0], ceiling, ceiling)
+        if counters.count > 2 { outboxNumber = counters[2] }
+    }
+
+    private mutating func restore(_ entry: Outbox.Entry, _ target: String) throws(ExchangeError) {
+        guard let destination = place.destination(of: entry.envelope.target) else {
+            throw ExchangeError(
+                .corrupt, "the outbox has a message to \(target), which is an actor of shard \(place.index) itself")
+        }
+        outbox.append(entry, to: target, at: destination)
     }
 
     private func orphan(_ part: JournalPart, _ key: String) -> ExchangeError {

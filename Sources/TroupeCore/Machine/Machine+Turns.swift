@@ -33,10 +33,18 @@ extension MailboxMachine {
     /// cannot wait without holding up their own.
     private func fullTarget(of turn: TurnCommit) -> ActorID? {
         var demand: [String: (count: Int, sizeBytes: Int)] = [:]
+        var away: [Int: Outbox.Total] = [:]
         for envelope in turn.outgoing {
             let key = envelope.target.key
             let so = demand[key] ?? (0, 0)
             demand[key] = (so.count + 1, so.sizeBytes + envelope.sizeBytes)
+            if let destination = place.destination(of: envelope.target) {
+                away[destination, default: Outbox.Total()].count += 1
+                away[destination, default: Outbox.Total()].sizeBytes += envelope.sizeBytes
+                let total = away[destination] ?? Outbox.Total()
+                if !outboxHasRoom(forTarget: key, so.count + 1, at: destination, total) { return envelope.target }
+                continue
+            }
             guard let actor = actors[key], let total = demand[key] else { continue }
             if !actor.hasRoom(count: total.count, sizeBytes: total.sizeBytes, factor: 2) { return actor.id }
         }
@@ -113,7 +121,7 @@ extension MailboxMachine {
         finish(queued.envelope.id, Outcome(.deadLettered, payload: Array(reason.utf8)))
     }
 
-    private mutating func addDeadLetter(
+    mutating func addDeadLetter(
         _ envelope: Envelope, sequence: SequenceNumber, attempts: Int, reason: String, to actor: ActorEntry
     ) {
         let index = actor.deadLetters.firstIndex(from: sequence, by: \.sequence)
@@ -138,7 +146,13 @@ extension MailboxMachine {
     private mutating func sendOut(_ envelope: Envelope, of sender: ActorEntry) {
         guard liveOutcome(envelope.id) == nil else { return }
         let size = envelope.sizeBytes
-        if let target = actors[envelope.target.key], size <= limits.envelopeSizeBytesMax {
+        if let destination = place.destination(of: envelope.target) {
+            if size <= limits.envelopeSizeBytesMax {
+                let sender = sender.id.key
+                putOut(envelope, sizeBytes: size, from: sender, to: destination, isRequeued: false)
+                return
+            }
+        } else if let target = actors[envelope.target.key], size <= limits.envelopeSizeBytesMax {
             enqueue(envelope, sizeBytes: size, to: target)
             return
         }

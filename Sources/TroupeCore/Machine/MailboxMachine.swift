@@ -16,6 +16,11 @@ package struct MailboxMachine: ~Copyable {
     var completed: Deque<(completion: UInt64, id: CallID)> = []
     var objects: [String: ObjectEntry] = [:]
     var garbage = SortedKeys()
+    /// Garbage that somebody looks into in all shards, and the mark of who does.
+    var condemned: [String: UInt64] = [:]
+    var outbox = Outbox()
+    /// The last number given out in the outbox.
+    var outboxNumber: UInt64 = 0
     var types: [String: TypeDescription] = [:]
 
     /// Ready actors by (pool, type), and the workers that could host them, in turn.
@@ -42,10 +47,14 @@ package struct MailboxMachine: ~Copyable {
     var now = Timestamp(milliseconds: 0)
     var effects = Effects()
     let tracksChanges: Bool
+    let place: ShardPlace
 
-    /// - Parameter tracksChanges: whether ``takeEffects()`` tells what to write to a journal.
-    package init(limits: ShardLimits = .init(), tracksChanges: Bool = false) {
+    /// - Parameters:
+    ///   - place: which shard it is of how many.
+    ///   - tracksChanges: whether ``takeEffects()`` tells what to write to a journal.
+    package init(limits: ShardLimits = .init(), place: ShardPlace = .init(), tracksChanges: Bool = false) {
         self.limits = limits
+        self.place = place
         self.tracksChanges = tracksChanges
     }
 
@@ -69,6 +78,13 @@ package struct MailboxMachine: ~Copyable {
         case .deregister(let worker): return deregister(worker)
         case .hold(let ids, let duration): return hold(ids, for: duration)
         case .collected(let ids): return collected(ids)
+        case .condemn(let ids, let mark): return condemn(ids, mark: mark)
+        case .condemned(let ids, let mark): return .objects(ids.filter { condemned[$0] == mark })
+        case .acquit(let ids, let mark, let recheck): return acquit(ids, mark: mark, recheck: recheck)
+        case .outbox(let destination, let after, let limit):
+            return .outbox(outbox.page(to: destination, after: after?.key, limit: limit))
+        case .forward(let entries, let source): return forward(entries, from: source)
+        case .settleOutbox(let settlements): return settleOutbox(settlements)
         case .tick(let budget): return tick(budget: budget)
         case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
             return inspect(operation)
@@ -137,6 +153,7 @@ package enum Change: Hashable, Sendable {
     case worker(WorkerID)
     case object(String)
     case garbage(String)
+    case outgoing(String, UInt64)
     case type(String)
     case counter
 }

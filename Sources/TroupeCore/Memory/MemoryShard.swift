@@ -22,9 +22,10 @@ package final class MemoryShard: Shard {
 
     /// - Parameter ticksItself: whether time passes by itself; a test with a manual clock sends ``Operation/tick(budget:)``.
     package init(
-        limits: ShardLimits = .init(), clock: any ExchangeClock = SystemClock(), ticksItself: Bool = true
+        limits: ShardLimits = .init(), place: ShardPlace = .init(), clock: any ExchangeClock = SystemClock(),
+        ticksItself: Bool = true
     ) {
-        state = Mutex(State(machine: MailboxMachine(limits: limits)))
+        state = Mutex(State(machine: MailboxMachine(limits: limits, place: place)))
         self.clock = clock
         guard ticksItself else { return }
         alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tick() } }

@@ -165,15 +165,19 @@ public struct ShardStat: Hashable, Sendable, Codable {
     public var deadLetterCount: Int
     public var workerCount: Int
     public var objectCount: Int
+    /// Messages of turns on their way to actors of other shards.
+    public var outboxCount: Int
     public var now: Timestamp
     package init(
-        actorCount: Int, queuedCount: Int, deadLetterCount: Int, workerCount: Int, objectCount: Int, now: Timestamp
+        actorCount: Int, queuedCount: Int, deadLetterCount: Int, workerCount: Int, objectCount: Int,
+        outboxCount: Int = 0, now: Timestamp
     ) {
         self.actorCount = actorCount
         self.queuedCount = queuedCount
         self.deadLetterCount = deadLetterCount
         self.workerCount = workerCount
         self.objectCount = objectCount
+        self.outboxCount = outboxCount
         self.now = now
     }
 }

@@ -30,6 +30,21 @@ package enum Operation: Hashable, Sendable, Codable {
     /// These objects of the garbage were deleted.
     case collected([String])
 
+    // Several shards
+    /// Marks objects that are not in use here, for one who asks all shards; answers with those that are.
+    case condemn([String], mark: UInt64)
+    /// Which of the objects nothing has referred to since they were marked so.
+    case condemned([String], mark: UInt64)
+    /// Takes marked objects out of the garbage; with `recheck`, they come back to it after that time unless something
+    /// refers to them.
+    case acquit([String], mark: UInt64, recheck: Duration)
+    /// What waits for actors of another shard: the oldest of each, beginning after a target.
+    case outbox(to: Int, after: ActorID?, limit: Int)
+    /// Brings what waited in the outbox of another shard.
+    case forward([OutgoingEnvelope], from: Int)
+    /// Takes out of the outbox what has been brought to its shard.
+    case settleOutbox([OutboxSettlement])
+
     /// Does what time has brought: ends leases, fires timers, makes delayed actors ready, ends holds. At most `budget`
     /// things of each kind, so that one call stays short.
     case tick(budget: Int)
@@ -79,6 +94,9 @@ package enum Answer: Hashable, Sendable, Codable {
     case workers([WorkerStat])
     case types([TypeDescription])
     case shardStat(ShardStat)
+    case objects([String])
+    case outbox(OutboxPage)
+    case forwarded([ForwardResult])
     case noSuchActor
     case noSuchDeadLetter
     case noSuchWorker
@@ -102,6 +120,12 @@ extension Operation {
         case .deregister: "deregister"
         case .hold: "hold"
         case .collected: "collected"
+        case .condemn: "condemn"
+        case .condemned: "condemned"
+        case .acquit: "acquit"
+        case .outbox: "outbox"
+        case .forward: "forward"
+        case .settleOutbox: "settleOutbox"
         case .tick: "tick"
         case .stat: "stat"
         case .state: "state"

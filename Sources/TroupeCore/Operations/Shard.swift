@@ -54,5 +54,11 @@ public struct ShardLimits: Hashable, Sendable, Codable {
     /// How long a silent client's reply mailbox is kept.
     public var clientRetention: Duration = .seconds(3600)
 
+    /// Messages of turns that may wait for one other shard, their bytes, and how many of them for one actor there; a turn
+    /// that would send more is not committed.
+    public var outboxCountMax = 100_000
+    public var outboxSizeBytesMax = 256 << 20
+    public var outboxActorCountMax = 10_000
+
     public init() {}
 }

@@ -98,11 +98,14 @@ package struct HeartbeatResult: Hashable, Sendable, Codable {
     package var hasReady: Bool
     /// Managed objects that nothing refers to any more, for the worker to delete.
     package var garbage: [String]
-    package init(isKnown: Bool, isDraining: Bool, hasReady: Bool, garbage: [String]) {
+    /// Shards for which something waits in the outbox, in order.
+    package var outboxes: [Int]
+    package init(isKnown: Bool, isDraining: Bool, hasReady: Bool, garbage: [String], outboxes: [Int] = []) {
         self.isKnown = isKnown
         self.isDraining = isDraining
         self.hasReady = hasReady
         self.garbage = garbage
+        self.outboxes = outboxes
     }
 }
 

@@ -33,7 +33,9 @@ extension Answer {
             return .outcome(try row.outcome())
         case .cancel: return .cancelled(try word(reply))
         case .release: return .released(try releaseResult(reply))
-        case .deregister, .hold, .collected, .pause, .editState, .requeue, .discard, .registerWorker: return .done
+        case .deregister, .hold, .collected, .acquit, .settleOutbox, .pause, .editState, .requeue, .discard,
+            .registerWorker:
+            return .done
         case .drainWorker: return reply.isNull ? .noSuchWorker : .done
         case .heartbeat: return .heartbeat(try heartbeat(reply))
         case .claim: return reply.isNull ? .noSuchWorker : .claimed(try claimResult(reply))
@@ -48,6 +50,10 @@ extension Answer {
             return .terminated(envelopes: try row.integer())
         case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
             return try inspected(operation, reply)
+        case .condemn, .condemned:
+            return .objects((reply.array ?? []).compactMap(\.text))
+        case .outbox: return .outbox(try outboxPage(reply))
+        case .forward: return .forwarded(try ReplyRow.rows(reply, forwardResult))
         }
     }
 
@@ -96,7 +102,8 @@ extension Answer {
         }
         var row = try ReplyRow(reply)
         return HeartbeatResult(
-            isKnown: true, isDraining: try row.flag(), hasReady: try row.flag(), garbage: try row.texts())
+            isKnown: true, isDraining: try row.flag(), hasReady: try row.flag(), garbage: try row.texts(),
+            outboxes: try row.texts().compactMap { Int($0) }.sorted())
     }
 
     private static func claimResult(_ reply: RedisReply) throws(ExchangeError) -> ClaimResult {
@@ -116,6 +123,25 @@ extension Answer {
             actor: actor, epoch: epoch, incarnation: incarnation, state: state, options: about.options,
             labels: about.labels, timers: timers,
             envelopes: try row.rows { row throws(ExchangeError) in try row.queued() })
+    }
+
+    // MARK: Other shards
+
+    private static func outboxPage(_ reply: RedisReply) throws(ExchangeError) -> OutboxPage {
+        var row = try ReplyRow(reply)
+        let entries = try row.rows { row throws(ExchangeError) in
+            OutgoingEnvelope(number: try row.number(), isRequeued: try row.flag(), envelope: try row.envelope())
+        }
+        return OutboxPage(entries: entries, next: try row.flag() ? entries.last?.envelope.target : nil)
+    }
+
+    private static func forwardResult(_ row: inout ReplyRow) throws(ExchangeError) -> ForwardResult {
+        switch try row.text() {
+        case "delivered": return .delivered
+        case "full": return .full
+        case "refused": return .refused(reason: try row.text())
+        case let word: throw ReplyRow.mismatch("what became of a message", .status(word))
+        }
     }
 
     // MARK: Inspection
@@ -148,7 +174,8 @@ extension Answer {
             return .shardStat(
                 ShardStat(
                     actorCount: try row.integer(), queuedCount: try row.integer(), deadLetterCount: try row.integer(),
-                    workerCount: try row.integer(), objectCount: try row.integer(), now: try row.timestamp()))
+                    workerCount: try row.integer(), objectCount: try row.integer(),
+                    outboxCount: try row.integer(), now: try row.timestamp()))
         default: preconditionFailure("\(operation.name) is not an inspection")
         }
     }

@@ -14,6 +14,7 @@ package final class RedisShard: Shard {
     package var address: String { pipeline.address }
 
     private let base: String
+    private let place: ShardPlace
     private let options: RedisShardOptions
     private let pipeline: ScriptPipeline
     private let waits: StreamWaits
@@ -33,7 +34,8 @@ package final class RedisShard: Shard {
         let locator = RedisLocator(configuration, tag: String(index))
         let session = RedisSession(configuration, locator: locator)
         let setup = ShardSetup(
-            base: "\(configuration.prefix):{\(index)}", limits: options.limits, shardCount: count)
+            base: "\(configuration.prefix):{\(index)}", limits: options.limits,
+            place: ShardPlace(index: index, count: count))
         let deadline = ContinuousClock.now.advanced(by: configuration.connectTimeout)
         while true {
             do throws(ExchangeError) {
@@ -64,6 +66,7 @@ package final class RedisShard: Shard {
         _ durability: DurabilityStatement
     ) {
         base = setup.base
+        place = setup.place
         self.options = options
         self.durability = durability
         pipeline = ScriptPipeline(
@@ -78,7 +81,7 @@ package final class RedisShard: Shard {
     // MARK: Operations
 
     package func perform(_ operation: Operation) async throws(ExchangeError) -> Answer {
-        let replies = try await pipeline.run(ScriptCall.calls(for: operation), operation: operation.name)
+        let replies = try await pipeline.run(ScriptCall.calls(for: operation, at: place), operation: operation.name)
         let answer = try Answer(operation, replies)
         foresee(operation, answer)
         return answer

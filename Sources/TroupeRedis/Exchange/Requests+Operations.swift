@@ -50,7 +50,7 @@ extension ScriptCall {
 
     private static func queueKey(pool: String, type: String) -> String { "\(pool)/\(type)" }
 
-    static func ofWorker(_ operation: Operation) -> ScriptCall {
+    static func ofWorker(_ operation: Operation, at place: ShardPlace) -> ScriptCall {
         switch operation {
         case .claim(let worker, let max, let only, let greedy):
             ScriptCall(.claim) { writer in
@@ -62,7 +62,10 @@ extension ScriptCall {
         case .registerWorker(let registration):
             ScriptCall(.workers, operation) { put(registration, to: &$0) }
         case .heartbeat(let worker), .deregister(let worker), .drainWorker(let worker):
-            ScriptCall(.workers, operation) { $0.put("worker", worker.text) }
+            ScriptCall(.workers, operation) { writer in
+                writer.put("worker", worker.text)
+                writer.put("away", place.count > 1)
+            }
         case .release(let worker, let actor, let epoch, let mode):
             ScriptCall(.workers, operation) { writer in
                 writer.put("worker", worker.text)

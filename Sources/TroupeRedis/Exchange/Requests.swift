@@ -28,7 +28,7 @@ extension ScriptCall {
     static let batchSizeBytesMax = 1 << 20
 
     /// The calls that make up an operation; more than one only for large batches.
-    static func calls(for operation: Operation) -> [ScriptCall] {
+    static func calls(for operation: Operation, at place: ShardPlace = .init()) -> [ScriptCall] {
         switch operation {
         case .send(let envelopes, let client, let resuming):
             let batches = batches(of: envelopes) { $0.arguments.count + 256 }
@@ -36,11 +36,13 @@ extension ScriptCall {
                 send(batch, from: client, resuming: resuming && index == 0)
             }
         case .commit(let worker, let turns):
-            return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker) }
+            return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker, at: place) }
         case .register, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
             return [ofCaller(operation)]
+        case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox:
+            return [across(operation)]
         case .registerWorker, .heartbeat, .claim, .release, .deregister, .drainWorker:
-            return [ofWorker(operation)]
+            return [ofWorker(operation, at: place)]
         case .tick(let budget):
             return [ScriptCall(.tick) { $0.put("budget", budget) }]
         case .pause, .terminate, .editState, .requeue, .discard:
@@ -70,7 +72,7 @@ extension ScriptCall {
     // MARK: Envelopes and turns
 
     /// What scripts read of an envelope.
-    private static func header(of envelope: Envelope) -> [UInt8] {
+    static func header(of envelope: Envelope, away: Int? = nil) -> [UInt8] {
         RequestWriter { writer in
             writer.put("id", envelope.id.text)
             writer.put("to", envelope.target.description)
@@ -82,6 +84,8 @@ extension ScriptCall {
             if envelope.fingerprint != 0 { writer.put("print", String(envelope.fingerprint, radix: 16)) }
             if !envelope.references.isEmpty { writer.put("refs", envelope.references) }
             writer.put("cyclic", envelope.isCyclic)
+            // The shard of the target, if it is another one.
+            writer.put("away", away.map { Int64($0) })
         }.bytes
     }
 
@@ -97,16 +101,16 @@ extension ScriptCall {
         }
     }
 
-    private static func commit(_ turns: [TurnCommit], by worker: WorkerID) -> ScriptCall {
+    private static func commit(_ turns: [TurnCommit], by worker: WorkerID, at place: ShardPlace) -> ScriptCall {
         ScriptCall(.commit) { writer in
             writer.put("worker", worker.text)
             writer.put("turns", turns) { writer, turn in
-                writer.map { put(turn, to: &$0) }
+                writer.map { put(turn, at: place, to: &$0) }
             }
         }
     }
 
-    private static func put(_ turn: TurnCommit, to writer: inout RequestWriter) {
+    private static func put(_ turn: TurnCommit, at place: ShardPlace, to writer: inout RequestWriter) {
         writer.put("key", turn.actor.key)
         writer.put("epoch", turn.epoch)
         writer.put("number", turn.number)
@@ -118,7 +122,7 @@ extension ScriptCall {
             writer.put("refs", state.references)
         }
         writer.put("outgoing", turn.outgoing) { writer, envelope in
-            let first = writer.blob(header(of: envelope))
+            let first = writer.blob(header(of: envelope, away: place.destination(of: envelope.target)))
             writer.blob(envelope.encoded())
             writer.integer(Int64(first))
         }

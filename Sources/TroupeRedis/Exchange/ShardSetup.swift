@@ -4,11 +4,11 @@ internal import TroupeCore
 /// we know of?
 struct ShardSetup: Sendable {
     /// Version of keys and scripts.
-    static let schema = "2"
+    static let schema = "3"
 
     var base: String
     var limits: ShardLimits
-    var shardCount: Int
+    var place: ShardPlace
 
     /// The digests by which scripts are called.
     typealias Digests = [Script: String]
@@ -87,7 +87,7 @@ struct ShardSetup: Sendable {
     /// Signs the place, or reads who has.
     private func claimPlace(_ connection: RedisConnection) async throws(ExchangeError) {
         let meta = "\(base):meta"
-        let count = String(shardCount)
+        let count = String(place.count)
         let sign: [RedisArgument] = ["HSETNX", .string(meta), "troupe", .string(Self.schema)]
         let first = connection.submit(["HGETALL", .string(meta)])
         if case .array(let found) = try await check(Self.value(of: first), connection, meta), !Self.isUnsigned(found) {
@@ -104,7 +104,7 @@ struct ShardSetup: Sendable {
 
     /// What scripts write there by themselves, if the place was flushed under them.
     private static let fieldsOfScripts: Set<String> = [
-        "entered", "left", "acts", "counter", "dead", "now", "stretches",
+        "entered", "left", "acts", "counter", "dead", "now", "stretches", "outbox",
     ]
 
     private static func isUnsigned(_ found: [RedisReply]) -> Bool {
@@ -138,10 +138,10 @@ struct ShardSetup: Sendable {
                 "redis \(connection.address): the exchange at '\(meta)' has format \(schema), this "
                     + "program knows \(Self.schema): upgrade the older side, or choose another ?prefix=")
         }
-        guard let count = fields["shards"], count != String(shardCount) else { return }
+        guard let count = fields["shards"], count != String(place.count) else { return }
         throw ExchangeError(
             .invalidArgument,
             "redis \(connection.address): the exchange at '\(meta)' has \(count) shards and was asked for "
-                + "\(shardCount); actors are spread by that number, so connect with ?shards=\(count)")
+                + "\(place.count); actors are spread by that number, so connect with ?shards=\(count)")
     }
 }

@@ -9,6 +9,7 @@ import TroupeCore
 /// A worker's side of one shard: its lease, its lane, and the activations it holds there.
 final class ShardWorker: Sendable {
     private let id: WorkerID
+    private let index: Int
     private let shard: any Shard
     private let system: Troupe
     private let types: [String: RegisteredType]
@@ -34,6 +35,11 @@ final class ShardWorker: Sendable {
     private let timers = Mutex<Alarm?>(nil)
     /// Nil under a clock that a test holds: a thread of its own would not obey it.
     private let leaseThread: LeaseThread?
+    private let carrier: OutboxCarrier
+    private let collector: ObjectCollector
+    private let budget: ActivationBudget
+    /// All of the worker's shards, this one included, once they are made.
+    private let siblings = Mutex<[ShardWorker]>([])
 
     private static let claimMax = 64
     private static let laneWait = Duration.seconds(5)
@@ -41,13 +47,21 @@ final class ShardWorker: Sendable {
     private static let greedyAfter = Duration.milliseconds(20)
     private static let earlyMax = 10_000
     private static let tickGap = Duration.milliseconds(20)
+    /// How long a worker that goes stays for what its turns have sent to other shards; others bring the rest.
+    private static let outboxWaitMax = Duration.seconds(2)
 
     init(
-        id: WorkerID, shard: any Shard, system: Troupe, types: [String: RegisteredType],
-        configuration: WorkerConfiguration
+        id: WorkerID, shard index: Int, system: Troupe, types: [String: RegisteredType],
+        configuration: WorkerConfiguration, budget: ActivationBudget
     ) {
         self.id = id
-        self.shard = shard
+        self.index = index
+        self.budget = budget
+        let exchange = system.courier.exchange
+        shard = exchange.shards[index]
+        carrier = OutboxCarrier(
+            exchange: exchange, source: index, clock: system.courier.clock, logger: system.logger)
+        collector = ObjectCollector(exchange: exchange, data: system.data)
         self.system = system
         self.types = types
         self.configuration = configuration
@@ -57,6 +71,9 @@ final class ShardWorker: Sendable {
     }
 
     var activationCount: Int { state.withLock { $0.hosts.count } }
+
+    /// Makes the worker's shards known to each other; an empty list parts them.
+    func join(_ siblings: [ShardWorker]) { self.siblings.withLock { $0 = siblings } }
 
     // MARK: Registration and lease
 
@@ -145,6 +162,7 @@ final class ShardWorker: Sendable {
         if result.isDraining, !state.withLock({ $0.isDraining }) { stop.fire() }
         if result.hasReady { claimSoon() }
         if !result.garbage.isEmpty { collectSoon(result.garbage) }
+        if !result.outboxes.isEmpty { carrier.carry(to: result.outboxes) }
     }
 
     /// Deletes what nothing refers to any more; one collection at a time, apart from the lease.
@@ -156,8 +174,7 @@ final class ShardWorker: Sendable {
         guard starts else { return }
         // Unstructured: it ends with the page that it was given; what it leaves comes again.
         Task { [self] in
-            let gone = await system.data.delete(garbage)
-            if !gone.isEmpty { _ = try? await shard.perform(.collected(gone)) }
+            try? await collector.collect(garbage, from: index)
             state.withLock { $0.isCollecting = false }
         }
     }
@@ -188,6 +205,7 @@ final class ShardWorker: Sendable {
             return state.hostsInOrder
         }
         for host in hosts { host.void() }
+        if !hosts.isEmpty { noteRoom() }
     }
 
     // MARK: Lane
@@ -251,7 +269,16 @@ final class ShardWorker: Sendable {
         state.withLock { state in
             if state.hosts[host.id.key] === host { state.hosts[host.id.key] = nil }
         }
+        noteRoom()
     }
+
+    /// An activation is over: a shard that found no room may claim.
+    private func noteRoom() {
+        guard budget.hasBeenWanted() else { return }
+        for sibling in siblings.withLock({ $0 }) { sibling.claimSoon() }
+    }
+
+    private func heldByAll() -> Int { siblings.withLock { $0 }.reduce(0) { $0 + $1.activationCount } }
 
     // MARK: Claims
 
@@ -273,9 +300,8 @@ final class ShardWorker: Sendable {
         var isGreedy = false
         while true {
             do {
-                let answer = try await shard.perform(.claim(id, max: Self.claimMax, only: nil, greedy: isGreedy))
-                if case .claimed(let result) = answer {
-                    for activation in result.activations { await install(activation) }
+                let result = try await claim(greedy: isGreedy)
+                if let result {
                     if result.hasMore, result.activations.isEmpty, !isFull {
                         isGreedy = true
                         try? await clock.sleep(until: clock.now() + Self.greedyAfter)
@@ -299,7 +325,19 @@ final class ShardWorker: Sendable {
         }
     }
 
-    private var isFull: Bool { activationCount >= configuration.activationsMax }
+    /// One claim, as large as there is room over all shards; nil if there is none.
+    private func claim(greedy: Bool) async throws(ExchangeError) -> ClaimResult? {
+        let room = budget.reserve(upTo: Self.claimMax, held: heldByAll)
+        defer { budget.release(room) }
+        guard room > 0 else { return nil }
+        guard
+            case .claimed(let result) = try await shard.perform(.claim(id, max: room, only: nil, greedy: greedy))
+        else { return nil }
+        for activation in result.activations { await install(activation) }
+        return result
+    }
+
+    private var isFull: Bool { heldByAll() >= configuration.activationsMax }
 
     /// Hosts one actor, as soon as nobody else does.
     private func claim(only actor: ActorID, _ stop: Signal) async {
@@ -414,6 +452,7 @@ final class ShardWorker: Sendable {
         }
         // Those that did not finish lose their turn: it will run again elsewhere.
         voidAll()
+        await carrier.stop(by: clock.now() + min(configuration.drainMax, Self.outboxWaitMax))
         _ = try? await shard.perform(.deregister(id))
     }
 }
@@ -428,6 +467,7 @@ extension ShardWorker: TurnCommitter {
                     let result = results.first
                 else { return .over }
                 noteTimers(turn)
+                if result != .fenced { carrier.carry(after: turn) }
                 switch result {
                 case .committed: return .committed
                 case .committedAndReleased: return .over

@@ -41,9 +41,11 @@ public final class Worker: Service {
         }
         let hosted = types
         let all = system.courier.exchange.shards
-        let chosen = configuration.only.map { [system.courier.exchange.shard(of: $0)] } ?? all
+        let chosen = configuration.only.map { [Exchange.index(of: $0, count: all.count)] } ?? Array(all.indices)
+        let budget = ActivationBudget(countMax: configuration.activationsMax)
         shards = chosen.map {
-            ShardWorker(id: id, shard: $0, system: system, types: hosted, configuration: configuration)
+            ShardWorker(
+                id: id, shard: $0, system: system, types: hosted, configuration: configuration, budget: budget)
         }
     }
 
@@ -72,6 +74,9 @@ public final class Worker: Service {
 
     private func host() async throws {
         if let only = configuration.only { try await checkThatItExists(only) }
+        for shard in shards { shard.join(shards) }
+        // They refer to each other until then.
+        defer { for shard in shards { shard.join([]) } }
         for shard in shards { try await shard.register() }
         system.logger.info(
             "worker hosts actors",

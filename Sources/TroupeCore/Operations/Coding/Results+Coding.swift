@@ -91,17 +91,22 @@ extension ReleaseResult {
 
 extension HeartbeatResult {
     func write(to writer: inout CBORWriter) {
-        writer.writeArrayHeader(2)
+        writer.writeArrayHeader(outboxes.isEmpty ? 2 : 3)
         writer.writeUnsigned((isKnown ? 1 : 0) | (isDraining ? 2 : 0) | (hasReady ? 4 : 0))
         writer.write(texts: garbage)
+        guard !outboxes.isEmpty else { return }
+        writer.writeArrayHeader(outboxes.count)
+        for shard in outboxes { writer.writeInt(shard) }
     }
 
     init(reading reader: inout CBORReader) throws {
-        try reader.readArray(of: 2)
+        let count = try reader.readArrayHeader()
+        guard count == 2 || count == 3 else { throw ExchangeError.unknownKind("heartbeat", UInt64(count)) }
         let flags = try reader.readUnsigned()
         self.init(
             isKnown: flags & 1 != 0, isDraining: flags & 2 != 0, hasReady: flags & 4 != 0,
-            garbage: try reader.readTexts())
+            garbage: try reader.readTexts(),
+            outboxes: count == 3 ? try reader.readItems { try $0.readInt() } : [])
     }
 }
 

@@ -146,7 +146,9 @@ enum Leases {
               hasReady = hasReady or call('ZCARD', base .. ':ready:' .. queue) > 0
             end
           end
-          return { isDraining and 1 or 0, hasReady and 1 or 0, call('ZRANGE', base .. ':garbage', 0, 99) }
+          -- Only an exchange of several shards has an outbox.
+          local away = request.away and call('HKEYS', base .. ':away:count') or {}
+          return { isDraining and 1 or 0, hasReady and 1 or 0, call('ZRANGE', base .. ':garbage', 0, 99), away }
         end
 
         function operations.deregister()

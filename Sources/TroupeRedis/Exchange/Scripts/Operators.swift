@@ -51,14 +51,20 @@ enum Operators {
           local letter = readDeadLetter(actor, request.sequence)
           if not letter then return 'noletter' end
           local header = letter.header
-          local target = loadActor(keyOf(header.to))
-          if not target then return 'noactor' end
+          -- What the actor was sent is here; what it sent may be for another shard.
+          local isAway = header.away and keyOf(header.to) ~= actor.key
+          local target = not isAway and loadActor(keyOf(header.to))
+          if not target and not isAway then return 'noactor' end
           pin(header.refs)
           removeDeadLetter(letter, actor)
           header.due, header.cleared = nil, 1
-          -- Its sender may have sent it again meanwhile, which is as good.
-          local entry = liveOutcome(header.id)
-          if not entry or entry.status then enqueue(cmsgpack.pack(header), header, letter.body, target) end
+          if isAway then
+            putOut(cmsgpack.pack(header), header, letter.body, actor.key, true)
+          else
+            -- If its call is pending, its sender has sent it again meanwhile, which is as good.
+            local entry = liveOutcome(header.id)
+            if not entry or entry.status then enqueue(cmsgpack.pack(header), header, letter.body, target) end
+          end
           unpin(header.refs)
           announceRoom(actor)
           return 1
@@ -197,9 +203,11 @@ enum Operators {
 
         function operations.shardStat()
           local totals = call('HMGET', base .. ':meta', 'entered', 'left', 'dead')
+          local waiting = 0
+          for _, count in ipairs(call('HVALS', base .. ':away:count')) do waiting = waiting + count end
           return {
             call('ZCARD', base .. ':actors'), (totals[1] or 0) - (totals[2] or 0), tonumber(totals[3] or 0),
-            call('ZCARD', base .. ':workers'), call('HLEN', base .. ':objects'), now,
+            call('ZCARD', base .. ':workers'), call('HLEN', base .. ':objects'), waiting, now,
           }
         end
 

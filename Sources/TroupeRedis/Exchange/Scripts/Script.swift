@@ -3,7 +3,7 @@ internal import TroupeCore
 /// A server-side script: some operations over the keys of one shard. Its text holds the limits too, so that another
 /// text, hence another digest, means another version.
 enum Script: String, CaseIterable, Hashable, Sendable {
-    case send, callers, claim, workers, commit, tick, operate, inspect, open
+    case send, callers, claim, workers, commit, tick, operate, across, inspect, open
 
     /// Whether its reply comes with the shard's marks; one that changes nothing has none.
     var isMarked: Bool { self != .inspect }
@@ -28,9 +28,10 @@ enum Script: String, CaseIterable, Hashable, Sendable {
         case .callers: sending + [Sending.callers]
         case .claim: sending + [Leases.claim]
         case .workers: ending + [Leases.workers]
-        case .commit: ending + [Turns.commit]
+        case .commit: ending + [Across.outbox, Turns.commit]
         case .tick: ending + [Time.tick]
-        case .operate: ending + [Operators.operate]
+        case .operate: ending + [Across.outbox, Operators.operate]
+        case .across: ending + [Across.outbox, Across.operations]
         case .inspect: sending + [Operators.inspect]
         case .open: ending + [Opening.open]
         }
@@ -47,6 +48,8 @@ enum Script: String, CaseIterable, Hashable, Sendable {
               outcomesMax = \(max(0, limits.outcomesMax)), receiptsMax = \(max(0, limits.receiptsMax)),
               blockedClientsMax = \(limits.blockedClientsMax), watchersMax = \(limits.watchersMax),
               clientRetention = \(max(1, limits.clientRetention.wholeMilliseconds)),
+              outboxCountMax = \(limits.outboxCountMax), outboxSizeBytesMax = \(limits.outboxSizeBytesMax),
+              outboxActorCountMax = \(limits.outboxActorCountMax),
             }
             limits.outcomeKeyRetention = ARGV[1] == '' and math.max(1, limits.outcomeRetention)
               or math.max(1, limits.outcomeRetention) + \(manualClockReserve.wholeMilliseconds)

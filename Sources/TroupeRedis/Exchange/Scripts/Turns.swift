@@ -15,14 +15,22 @@ enum Turns {
         -- A target that has no room for the turn's messages. Turns may fill mailboxes to twice their capacity, since
         -- they cannot wait without holding up their own.
         local function fullTarget(outgoing)
-          local demand = {}
+          local demand, away = {}, {}
           for _, message in ipairs(outgoing) do
             local key = keyOf(message.header.to)
             local so = demand[key] or { count = 0, size = 0 }
             demand[key] = so
             so.count, so.size = so.count + 1, so.size + message.header.size
-            local actor = loadActor(key)
-            if actor and not hasRoom(actor, so.count, so.size, 2) then return actor.fixed.id end
+            local destination = message.header.away
+            if destination then
+              local total = away[destination] or { count = 0, size = 0 }
+              away[destination] = total
+              total.count, total.size = total.count + 1, total.size + message.header.size
+              if not outboxHasRoom(key, so.count, destination, total) then return message.header.to end
+            else
+              local actor = loadActor(key)
+              if actor and not hasRoom(actor, so.count, so.size, 2) then return actor.fixed.id end
+            end
           end
           return nil
         end
@@ -59,7 +67,9 @@ enum Turns {
         local function sendOut(message, sender)
           local header = message.header
           if liveOutcome(header.id) then return end
-          local target, isLarge = loadActor(keyOf(header.to)), header.size > limits.envelopeSizeBytesMax
+          local isLarge = header.size > limits.envelopeSizeBytesMax
+          if header.away and not isLarge then return putOut(message.packed, header, message.body, sender.key) end
+          local target = not header.away and loadActor(keyOf(header.to))
           if target and not isLarge then
             enqueue(message.packed, header, message.body, target)
             return
