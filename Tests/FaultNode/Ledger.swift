@@ -18,4 +18,4 @@ distributed actor Ledger: StatefulActor {
     distributed func entries() -> [Int] { state.entries }
 }
 
-enum FaultTypes: ActorTypes { static let all: [any StatefulActor.Type] = [Ledger.self, Trouble.self] }
+enum FaultTypes: ActorTypes { static let all: [any StatefulActor.Type] = [Ledger.self, Trouble.self, Link.self] }

@@ -8,6 +8,8 @@ enum Place: String, CaseIterable, CustomTestStringConvertible, Sendable {
     case memory
     case embedded
     case redis
+    /// Four shards, so that most messages between actors go from one to another.
+    case shards
 
     var testDescription: String { rawValue }
 }
@@ -62,10 +64,10 @@ func withScene(
     switch place {
     case .memory: url = "memory:"
     case .embedded: url = "embedded:\(directory.path)"
-    case .redis:
+    case .redis, .shards:
         let started = try await RedisServer.start()
         server = started
-        url = started.unixURL
+        url = started.unixURL + (place == .shards ? "?shards=4" : "")
     }
     let caller = try await Troupe.connect(to: url, configuration: ownStores())
     let host = place == .memory ? caller : try await Troupe.connect(to: url, configuration: ownStores())

@@ -23,6 +23,8 @@ struct ExchangeInfo: ExchangeCommand {
         var deadLetterCount: Int
         var workerCount: Int
         var objectCount: Int
+        /// On their way from one shard to another.
+        var outboxCount: Int
         var types: [TypeRow]
     }
 
@@ -40,6 +42,7 @@ struct ExchangeInfo: ExchangeCommand {
             ("dead letters", "\(row.deadLetterCount)"), ("workers", "\(row.workerCount)"),
             ("objects", "\(row.objectCount)"),
         ]
+        if row.shardCount > 1 { fields.append(("between shards", "\(row.outboxCount)")) }
         for type in row.types { fields.append(("type", "\(type.name): \(type.methods.joined(separator: ", "))")) }
         try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
     }
@@ -56,6 +59,7 @@ struct ExchangeInfo: ExchangeCommand {
             deadLetterCount: stats.map(\.deadLetterCount).reduce(0, +),
             // A worker is registered at every shard.
             workerCount: stats.map(\.workerCount).max() ?? 0, objectCount: stats.map(\.objectCount).reduce(0, +),
+            outboxCount: stats.map(\.outboxCount).reduce(0, +),
             types: try await session.types().map { type in
                 TypeRow(name: type.name, methods: type.methods.map { $0.signature.isEmpty ? $0.name : $0.signature })
             })

@@ -18,6 +18,11 @@ package struct Exchange: Sendable {
         return Int(Fingerprint.of(actor.key.utf8) % UInt64(count))
     }
 
+    /// The shard at which an object is held that is made without a message in mind.
+    package func index(ofObject id: String) -> Int {
+        shards.count > 1 ? Int(Fingerprint.of(id.utf8) % UInt64(shards.count)) : 0
+    }
+
     /// The weakest of its shards.
     package var durability: DurabilityStatement {
         shards.map(\.durability).min { $0.level < $1.level } ?? shards[0].durability

@@ -44,7 +44,7 @@ extension Troupe {
         }
         let envelope = try await envelope(.request, to: actor, method, invocation)
         let outcome = try await courier.call(envelope, whenFull: CallContext.whenFull)
-        data.endHold(envelope.references, on: courier.exchange.shard(of: actor))
+        data.endHold(envelope.references, for: actor, in: courier.exchange)
         return try await result(of: outcome, envelope, throwing)
     }
 
@@ -68,7 +68,7 @@ extension Troupe {
             try turn.send(envelope)
         } else {
             _ = try await courier.storeOrAbandon(envelope, whenFull: CallContext.whenFull)
-            data.endHold(envelope.references, on: courier.exchange.shard(of: actor))
+            data.endHold(envelope.references, for: actor, in: courier.exchange)
         }
         return envelope.id
     }

@@ -99,8 +99,12 @@ extension Troupe {
         return try stats.map { try type.resolve(id: $0.id, using: self) }
     }
 
-    /// Actors by type and label, ordered by id, over all shards.
+    private static let pageMax = 1000
+
+    /// Actors by type and label, ordered by id, over all shards; at most 1 000.
     public func actors(_ filter: ActorFilter, after: ActorID? = nil, limit: Int = 100) async throws -> [ActorStat] {
+        // No shard shows more at once; a longer page could leave a gap.
+        let limit = min(max(limit, 1), Self.pageMax)
         var all: [ActorStat] = []
         for shard in courier.exchange.shards {
             let answer = try await perform(.list(filter, after: after, limit: limit), on: shard)

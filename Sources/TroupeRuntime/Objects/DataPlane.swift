@@ -50,10 +50,19 @@ struct DataPlane: Sendable {
     }
 
     /// Ends the hold of objects that a stored message refers to by now.
-    func endHold(_ ids: [String], on shard: any Shard) {
+    ///
+    /// - Parameter target: the actor to which the message goes: what was made for it is held at its shard.
+    func endHold(_ ids: [String], for target: ActorID, in exchange: Exchange) {
         guard !ids.isEmpty else { return }
-        // Unstructured: one operation; if it is lost, the hold ends by itself.
-        Task { _ = try? await shard.perform(.hold(ids, for: .zero)) }
+        let home = Exchange.index(of: target, count: exchange.shards.count)
+        var byShard = [home: ids]
+        // What was made without a message in mind is held elsewhere.
+        for id in ids {
+            let index = exchange.index(ofObject: id)
+            if index != home { byShard[index, default: []].append(id) }
+        }
+        // Unstructured: an operation for each shard; if it is lost, the hold ends by itself.
+        for (index, ids) in byShard { Task { _ = try? await exchange.shards[index].perform(.hold(ids, for: .zero)) } }
     }
 
     /// The encoded value of an item: itself, or the object that it stands for.

@@ -16,8 +16,10 @@ extension Troupe {
             throw TroupeError(.misuse, "\(address) has no store of its own; configure one, or use a Store of yours")
         }
         let key = try CallContext.turn?.nextObjectKey() ?? ObjectName.random()
+        let id = "\(policy.store.name)/\(key)"
+        let exchange = courier.exchange
         // Held before it is there: who dies in between leaves nothing that the exchange does not know.
-        try await data.hold(["\(policy.store.name)/\(key)"], on: courier.exchange.shards[0])
+        try await data.hold([id], on: exchange.shards[exchange.index(ofObject: id)])
         return try await policy.store.put(value, key: key, isManaged: true)
     }
 

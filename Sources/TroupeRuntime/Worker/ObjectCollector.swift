@@ -10,7 +10,7 @@ struct ObjectCollector: Sendable {
     let data: DataPlane
 
     /// When an object is looked into again that was in use elsewhere.
-    static let recheckAfter = Duration.seconds(30)
+    static let recheckAfter = Duration.seconds(10)
     /// Marks are exact as the doubles in which Redis counts.
     private static let marks: Range<UInt64> = 1..<(1 << 52)
 
