@@ -193,14 +193,23 @@ extension MailboxMachine {
     }
 
     private mutating func restoreCounters(_ value: [UInt8]) throws {
-        // A journal of version 1 has one or two of them.
+        // An older journal has one of them, or two.
         let decoder = CBORDecoder()
-        let counters = (try? [decoder.decode(UInt64.self, from: value)]) ?? (try decoder.decode([UInt64].self, from: value))
-        guard (1...3).contains(counters.count), let ceiling = Int64(exactly: counters.count > 1 ? counters[1] : 0) else {
+        var counters: [UInt64]
+        if let only = try? decoder.decode(UInt64.self, from: value) {
+            counters = [only]
+        } else {
+            counters = try decoder.decode([UInt64].self, from: value)
+        }
+        guard (1...3).contains(counters.count) else {
             throw ExchangeError(.corrupt, "there are \(counters.count) counters in place of 3")
         }
+        counters += Array(repeating: 0, count: 3 - counters.count)
+        guard let ceiling = Int64(exactly: counters[1]) else {
+            throw ExchangeError(.corrupt, "the second counter is \(counters[1]), which is too large")
+        }
         (counter, itemCeiling, itemNumber) = (counters[0], ceiling, ceiling)
-        if counters.count > 2 { outboxNumber = counters[2] }
+        outboxNumber = counters[2]
     }
 
     private mutating func restore(_ entry: Outbox.Entry, _ target: String) throws(ExchangeError) {
