@@ -7,6 +7,7 @@ extension OperationGenerator {
         case ..<18:
             .outbox(
                 to: random.number(0...2), after: random.chance(70) ? nil : random.pick(actors),
+                only: random.chance(80) ? nil : random.pick(actors),
                 limit: random.pick([0, 1, 3, 200]))
         case ..<36: settle()
         case ..<70: forward(now)
@@ -21,7 +22,7 @@ extension OperationGenerator {
 
     /// Mostly what was seen last, also again and out of order.
     private mutating func settle() -> Operation {
-        guard !outgoing.isEmpty else { return .outbox(to: random.number(0...2), after: nil, limit: 200) }
+        guard !outgoing.isEmpty else { return .outbox(to: random.number(0...2), after: nil, only: nil, limit: 200) }
         let entries = random.chance(60) ? outgoing : [random.pick(outgoing)]
         return .settleOutbox(
             entries.map { entry in

@@ -56,7 +56,7 @@ import TroupeTesting
             outgoing: [onward])
         #expect(world.perform(1, .commit(world.worker, [turn])) == .committed([.committed]))
         #expect(world.perform(1, .condemn(ids, mark: 7)) == .objects(ids), "the outbox keeps its objects")
-        guard case .outbox(let page) = world.perform(1, .outbox(to: 0, after: nil, limit: 9)) else { return }
+        guard case .outbox(let page) = world.perform(1, .outbox(to: 0, after: nil, only: nil, limit: 9)) else { return }
         #expect(world.perform(0, .forward(page.entries, from: 1)) == .forwarded([.delivered]))
         let settlement = OutboxSettlement(target: far, number: page.entries[0].number)
         #expect(world.perform(1, .settleOutbox([settlement])) == .done)

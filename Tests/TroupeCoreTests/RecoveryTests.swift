@@ -36,7 +36,7 @@ import TroupeTesting
             operations += [.state(id), .peek(id, after: 0, limit: 1000), .deadLetters(id, after: 0, limit: 1000)]
         }
         operations.append(.actorsWithDeadLetters(after: nil, limit: 1000))
-        operations += (0..<3).map { .outbox(to: $0, after: nil, limit: 200) }
+        operations += (0..<3).map { .outbox(to: $0, after: nil, only: nil, limit: 200) }
         operations += calls.map { .outcome($0, watcher: nil) }
         return operations.map { machine.perform($0, now: now) }
     }

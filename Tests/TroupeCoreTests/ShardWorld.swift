@@ -180,7 +180,7 @@ struct ShardWorld {
             let limit = random.pick([1, 2, 200])
             let after: ActorID? = random.chance(30) ? random.pick(actors) : nil
             if case .outbox(let page) = perform(
-                bearer.source, .outbox(to: bearer.destination, after: after, limit: limit)), !page.entries.isEmpty
+                bearer.source, .outbox(to: bearer.destination, after: after, only: nil, limit: limit)), !page.entries.isEmpty
             {
                 bearer.phase = .read(page.entries)
             }

@@ -81,8 +81,8 @@ package struct MailboxMachine: ~Copyable {
         case .condemn(let ids, let mark): return condemn(ids, mark: mark)
         case .condemned(let ids, let mark): return .objects(ids.filter { condemned[$0] == mark })
         case .acquit(let ids, let mark, let recheck): return acquit(ids, mark: mark, recheck: recheck)
-        case .outbox(let destination, let after, let limit):
-            return .outbox(outbox.page(to: destination, after: after?.key, limit: limit))
+        case .outbox(let destination, let after, let only, let limit):
+            return .outbox(outbox.page(to: destination, after: after?.key, only: only?.key, limit: limit))
         case .forward(let entries, let source): return forward(entries, from: source)
         case .settleOutbox(let settlements): return settleOutbox(settlements)
         case .tick(let budget): return tick(budget: budget)

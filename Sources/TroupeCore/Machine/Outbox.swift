@@ -59,11 +59,13 @@ struct Outbox {
     }
 
     /// The oldest of each target, target by target, up to the bounds of a page.
-    func page(to destination: Int, after key: String?, limit: Int) -> OutboxPage {
+    func page(to destination: Int, after key: String?, only: String?, limit: Int) -> OutboxPage {
         let limit = min(max(limit, 1), OutboxPage.countMax)
         var entries: [OutgoingEnvelope] = []
         var sizeBytes = 0
-        for target in targets[destination]?.page(after: key, limit: limit + 1) ?? [] {
+        let keys = targets[destination]
+        let chosen = only.map { keys?.contains($0) == true ? [$0] : [] }
+        for target in chosen ?? keys?.page(after: key, limit: limit + 1) ?? [] {
             if entries.count == limit { return OutboxPage(entries: entries, next: entries.last?.envelope.target) }
             guard let queue = queues[target] else { continue }
             for entry in queue.entries.prefix(limit - entries.count) {

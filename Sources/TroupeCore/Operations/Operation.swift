@@ -38,8 +38,8 @@ package enum Operation: Hashable, Sendable, Codable {
     /// Takes marked objects out of the garbage; with `recheck`, they come back to it after that time unless something
     /// refers to them.
     case acquit([String], mark: UInt64, recheck: Duration)
-    /// What waits for actors of another shard: the oldest of each, beginning after a target.
-    case outbox(to: Int, after: ActorID?, limit: Int)
+    /// What waits for actors of another shard: the oldest of each, beginning after a target; or for one of them only.
+    case outbox(to: Int, after: ActorID?, only: ActorID?, limit: Int)
     /// Brings what waited in the outbox of another shard.
     case forward([OutgoingEnvelope], from: Int)
     /// Takes out of the outbox what has been brought to its shard.

@@ -12,9 +12,10 @@ extension ScriptCall {
                 writer.put("ids", ids)
                 writer.put("mark", mark)
                 writer.put("recheck", recheck.wholeMilliseconds)
-            case .outbox(let destination, let after, let limit):
+            case .outbox(let destination, let after, let only, let limit):
                 writer.put("to", destination)
                 writer.put("start", after?.key)
+                writer.put("only", only?.key)
                 writer.put("limit", min(max(limit, 1), OutboxPage.countMax))
                 writer.put("size", OutboxPage.sizeBytesMax)
             case .forward(let entries, let source):

@@ -17,9 +17,10 @@ final class ActivationHost: Sendable {
     let options: ActorOptions
     private let type: RegisteredType
     private let instance: ActorInstance
-    private let system: Troupe
+    let system: Troupe
     /// Commits for this activation, and learns when it is over.
-    private let committer: any TurnCommitter
+    let committer: any TurnCommitter
+    let order = SendOrder()
     private let state: Mutex<State>
     /// Set before the tasks of a void activation are cancelled.
     let isVoid = VoidMark()
@@ -310,6 +311,7 @@ final class ActivationHost: Sendable {
 
     /// Commits, and tells those who wait; false if the activation is over.
     private func commit(_ turn: TurnCommit) async -> Bool {
+        order.willSend(turn.outgoing)
         switch await committer.commit(turn, of: self) {
         case .committed:
             let settled: [CheckedContinuation<Void, any Error>] = state.withLock { state in
@@ -348,7 +350,7 @@ final class ActivationHost: Sendable {
         }
     }
 
-    private static func voidError(_ id: ActorID) -> TroupeError {
+    static func voidError(_ id: ActorID) -> TroupeError {
         TroupeError(.fenced, "this activation of \(id) is over; another one continues where it last committed")
     }
 
@@ -431,6 +433,8 @@ enum CommitEnd: Sendable {
 protocol TurnCommitter: Sendable {
     /// Commits; comes back only when it is decided, or the activation is void.
     func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd
+    /// Brings what waits for an actor of another shard there; false if its mailbox is full.
+    func bring(to target: ActorID) async throws(ExchangeError) -> Bool
     func activationEnded(_ host: ActivationHost)
     func activationFailed(_ host: ActivationHost, reason: String) async
 }

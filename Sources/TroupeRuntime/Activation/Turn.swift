@@ -80,6 +80,11 @@ final class Turn: Sendable {
     /// Waits until nothing is left uncommitted before this turn.
     func earlierTurnsCommitted() async throws { try await host.earlierTurnsCommitted() }
 
+    /// Waits until an actor has what earlier turns sent it.
+    func earlierMessagesBrought(to target: ActorID, by deadline: Timestamp?, whenFull: WhenFull) async throws {
+        try await host.earlierMessagesBrought(to: target, by: deadline, whenFull: whenFull)
+    }
+
     /// Ends the turn; what it did is taken out.
     func finish() -> (outgoing: [Envelope], timers: [TimerChange]) {
         state.withLock { state in

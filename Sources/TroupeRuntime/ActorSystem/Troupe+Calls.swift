@@ -74,7 +74,7 @@ extension Troupe {
     }
 
     /// Builds the envelope. Inside a turn the id is derived from the turn, and a request waits until all earlier turns of
-    /// the actor have committed, because it leaves before this one does.
+    /// the actor have committed and their messages have arrived, because it leaves before this one does.
     private func envelope(
         _ kind: Envelope.Kind, to actor: ActorID, _ method: String, _ invocation: InvocationEncoder
     ) async throws -> Envelope {
@@ -100,6 +100,8 @@ extension Troupe {
             envelope.chain = turn.chain + [turn.actor]
             envelope.fingerprint = Fingerprint.of(actor, method, invocation.arguments)
             try await turn.earlierTurnsCommitted()
+            try await turn.earlierMessagesBrought(
+                to: actor, by: envelope.deadline, whenFull: CallContext.whenFull)
         }
         return envelope
     }

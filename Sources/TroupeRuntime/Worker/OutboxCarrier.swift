@@ -72,6 +72,19 @@ final class OutboxCarrier: Sendable {
         for task in left { task.cancel() }
     }
 
+    /// Brings what waits for one actor, so that what its senders ask it next comes behind that.
+    ///
+    /// - Returns: whether nothing waits for it any more; else its mailbox is full.
+    func bring(to target: ActorID) async throws(ExchangeError) -> Bool {
+        let destination = Exchange.index(of: target, count: exchange.shards.count)
+        guard destination != source else { return true }
+        while true {
+            let entries = try await page(to: destination, only: target).entries
+            if entries.isEmpty { return true }
+            guard try await bring(entries, to: destination) else { return false }
+        }
+    }
+
     private func run(_ destination: Int) async {
         var attempts = 0
         repeat {
@@ -109,18 +122,30 @@ final class OutboxCarrier: Sendable {
     private func walk(_ destination: Int) async throws(ExchangeError) -> Bool {
         var after: ActorID?
         var hasLeft = false
+        // At its bound a page may leave out some of its last target, which the next one passes over.
+        var mustGoAgain = false
         while !Task.isCancelled {
-            let answer = try await exchange.shards[source].perform(
-                .outbox(to: destination, after: after, limit: OutboxPage.countMax))
-            guard case .outbox(let page) = answer else { throw answer.unexpected("outbox") }
-            guard !page.entries.isEmpty else { return hasLeft }
-            let isAll = try await bring(page.entries, to: destination)
-            hasLeft = hasLeft || !isAll
-            after = page.next
-            // At its bound a page may have left out some of its last target.
-            if after == nil, page.entries.count < OutboxPage.countMax || hasLeft { return hasLeft }
+            let page = try await page(to: destination, after: after)
+            if !page.entries.isEmpty {
+                let isAll = try await bring(page.entries, to: destination)
+                hasLeft = hasLeft || !isAll
+                mustGoAgain = mustGoAgain || page.next != nil || page.entries.count == OutboxPage.countMax
+            }
+            after = page.entries.isEmpty ? nil : page.next
+            guard after == nil else { continue }
+            if hasLeft || !mustGoAgain { return hasLeft }
+            mustGoAgain = false
         }
         return hasLeft
+    }
+
+    private func page(
+        to destination: Int, after: ActorID? = nil, only: ActorID? = nil
+    ) async throws(ExchangeError) -> OutboxPage {
+        let answer = try await exchange.shards[source].perform(
+            .outbox(to: destination, after: after, only: only, limit: OutboxPage.countMax))
+        guard case .outbox(let page) = answer else { throw answer.unexpected("outbox") }
+        return page
     }
 
     /// - Returns: whether all were taken or refused.

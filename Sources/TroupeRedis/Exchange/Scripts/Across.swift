@@ -49,8 +49,13 @@ enum Across {
         function operations.outbox()
           local first, limit = request.start and '(' .. request.start or '-', request.limit
           local targets = base .. ':away:targets:' .. request.to
-          local rows, size = {}, 0
-          for _, key in ipairs(call('ZRANGEBYLEX', targets, first, '+', 'LIMIT', 0, limit + 1)) do
+          local rows, size, keys = {}, 0, nil
+          if request.only then
+            keys = call('ZSCORE', targets, request.only) and { request.only } or {}
+          else
+            keys = call('ZRANGEBYLEX', targets, first, '+', 'LIMIT', 0, limit + 1)
+          end
+          for _, key in ipairs(keys) do
             if #rows == limit then return { rows, 1 } end
             for _, item in ipairs(call('XRANGE', outboxKey(key), '-', '+', 'COUNT', limit - #rows)) do
               local entry = outgoingOf(item)
