@@ -36,6 +36,7 @@ final class HostedShard: Shard {
             scratch.file("journal.sqlite"), options: JournalOptions(durability: kind.durability))
         var options = BrokerServer.Options()
         options.ticksItself = false
+        options.countsFromClock = false
         options.heldMax = heldMax
         let server = try BrokerServer(
             journal: journal, tokens: [nil], limits: limits, clock: clock, logger: quiet, options: options)

@@ -5,9 +5,9 @@ extension BrokerServer {
     ///
     /// What is not kept, because its readers ask again: reply mailboxes (clients ask for outcomes by id), what lanes held
     /// besides envelopes, which are delivered once more, and who waits for room in a mailbox. Leases are as they were, and
-    /// run one full length from now.
+    /// run one full length from when `finishRestoring(now:)` is called.
     static func restored(
-        _ journal: Journal, _ limits: ShardLimits, now: Timestamp
+        _ journal: Journal, _ limits: ShardLimits
     ) throws(BrokerError) -> sending MailboxMachine {
         var machine = MailboxMachine(limits: limits, tracksChanges: journal.path != nil)
         let path = journal.path ?? "the journal"
@@ -32,7 +32,6 @@ extension BrokerServer {
                 }
             }
         }
-        machine.finishRestoring(now: now)
         return machine
     }
 

@@ -33,6 +33,8 @@ package final class BrokerServer: Sendable {
         package var ticksItself = true
         /// How long a connection that has to prove a token may take.
         package var proofTimeout = Duration.seconds(30)
+        /// False for a test that compares an empty shard with a machine whose counter begins at zero.
+        package var countsFromClock = true
         package init() {}
     }
 
@@ -49,19 +51,23 @@ package final class BrokerServer: Sendable {
 
     /// Reads back the journal. Blocks for as long as that takes.
     ///
-    /// - Parameter tokens: for each address that it will listen at, what its peers have to prove; nil where they need not.
+    /// - Parameters:
+    ///   - tokens: for each address that it will listen at, what its peers have to prove; nil where they need not.
+    ///   - clock: for tests; nil is a ``BrokerClock``.
     /// - Throws: ``BrokerError`` if an entry of the journal cannot be read; nothing was changed then.
     package init(
         journal: Journal, tokens: [BrokerToken?], limits: ShardLimits = .init(),
-        clock: any ExchangeClock = SystemClock(), logger: Logger, options: Options = .init()
+        clock: (any ExchangeClock)? = nil, logger: Logger, options: Options = .init()
     ) throws(BrokerError) {
         self.journal = journal
-        self.clock = clock
         self.logger = logger
         self.options = options
         doorkeeper = Doorkeeper(tokens: tokens)
         description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
-        let machine = try Self.restored(journal, limits, now: clock.now())
+        var machine = try Self.restored(journal, limits)
+        let clock = clock ?? BrokerClock(after: machine.restoredTime)
+        self.clock = clock
+        if options.countsFromClock || !journal.isNew { machine.finishRestoring(now: clock.now()) }
         state = Mutex(State(machine: machine, held: HeldReads(countMax: options.heldMax)))
         sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
         guard options.ticksItself else { return }

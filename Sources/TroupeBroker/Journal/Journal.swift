@@ -33,6 +33,8 @@ package final class Journal: Sendable {
     package let options: JournalOptions
     /// The journal's file; nil when it is volatile.
     package var path: String? { file?.path }
+    /// Whether nothing was there before it was opened; also when it is volatile.
+    package var isNew: Bool { file?.isNew ?? true }
     private let file: JournalFile?
     private let state = Mutex(State())
     /// Held while a batch is taken and written.

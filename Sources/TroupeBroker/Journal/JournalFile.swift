@@ -8,6 +8,8 @@ import TroupeCore
 /// Used by one thread at a time, which `DatabaseQueue` sees to.
 struct JournalFile: Sendable {
     let path: String
+    /// Whether it was made by this opening.
+    let isNew: Bool
     private let database: DatabaseQueue
 
     /// Opens the journal, or makes a new one where there is no file.
@@ -16,7 +18,8 @@ struct JournalFile: Sendable {
     ///   is then left as it is; `busy`, `permission`, `diskFull`, `inputOutput`.
     init(_ path: String, options: JournalOptions) throws(BrokerError) {
         self.path = path
-        if try !JournalFile.exists(path) { try JournalFile.create(path) }
+        isNew = try !JournalFile.exists(path)
+        if isNew { try JournalFile.create(path) }
         let wasClosed = try JournalHeader.check(path)
         do {
             database = try DatabaseQueue(path: path, configuration: JournalFile.configuration(options))
