@@ -44,23 +44,29 @@ package final class Journal: Sendable {
     private let syncer: JournalSyncer?
 
     /// A journal that remembers nothing.
-    package static func volatile() -> Journal { Journal(nil, JournalOptions(durability: .volatile)) }
+    package static func volatile() -> Journal { Journal(nil, nil, JournalOptions(durability: .volatile)) }
 
     /// Opens the journal at the path, or makes one.
     ///
     /// - Throws: `BrokerError` that names the file and the remedy: `foreignFile`, `corrupt`, `newerVersion`, `busy`,
     ///   `permission`, `diskFull`, `inputOutput`. A file that is refused is left as it is.
     package static func open(_ path: String, options: JournalOptions) throws(BrokerError) -> Journal {
-        guard options.durability != .volatile else { return Journal(nil, options) }
-        return Journal(try JournalFile(path, options: options), options)
+        guard options.durability != .volatile else { return Journal(nil, nil, options) }
+        let file = try JournalFile(path, options: options)
+        do throws(BrokerError) {
+            return Journal(file, options.durability == .journaled ? try JournalSyncer(path) : nil, options)
+        } catch {
+            try? file.close()
+            throw error
+        }
     }
 
-    private init(_ file: JournalFile?, _ options: JournalOptions) {
+    private init(_ file: JournalFile?, _ syncer: JournalSyncer?, _ options: JournalOptions) {
         self.file = file
         self.options = options
         let queue = DispatchQueue(label: "troupe.journal", qos: .userInitiated)
         self.queue = queue
-        syncer = file.flatMap { options.durability == .journaled ? JournalSyncer($0.path) : nil }
+        self.syncer = syncer
     }
 
     /// Adds changes, all or none of which will reach the disk, and calls back when an answer that depends on them may go

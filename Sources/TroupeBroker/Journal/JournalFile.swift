@@ -20,12 +20,14 @@ struct JournalFile: Sendable {
         self.path = path
         isNew = try !JournalFile.exists(path)
         if isNew { try JournalFile.create(path) }
-        let wasClosed = try JournalHeader.check(path)
+        try JournalHeader.check(path)
         do {
             database = try DatabaseQueue(path: path, configuration: JournalFile.configuration(options))
             try database.writeWithoutTransaction { db in
-                if !wasClosed { try JournalFile.quickCheck(db) }
+                try JournalFile.quickCheck(db)
                 try JournalFile.checkTables(db)
+                // Members are going to be told of what a process left in the log without a sync: it must last from now on.
+                try JournalFile.emptyLog(db)
                 if let limit = options.sizeBytesMax {
                     let page = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 4096
                     _ = try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(max(1, limit / page))")
@@ -65,17 +67,11 @@ struct JournalFile: Sendable {
             }
             guard unsafe link(fresh, path) == 0 else { throw SystemFailure(errno).at(path, "make") }
             FileSystem.remove(fresh)
-            try syncDirectory(of: path)
+            try FileSystem.syncDirectory(of: path)
         } catch {
             FileSystem.remove(fresh)
             throw error
         }
-    }
-
-    /// Makes the new name last.
-    private static func syncDirectory(of path: String) throws(BrokerError) {
-        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        try SystemFile(directory, O_RDONLY | O_DIRECTORY).sync()
     }
 
     private static func definition(_ table: JournalTable) -> String {
@@ -170,14 +166,21 @@ struct JournalFile: Sendable {
         }
     }
 
-    /// Moves the log into the file and closes both, so that the next opening finds a clean end.
+    /// Moves the log into the file and closes both, so that the next opening finds a clean end. What cannot be moved stays
+    /// in the log.
     func close() throws(BrokerError) {
+        let moved = Result { try database.writeWithoutTransaction { db in try JournalFile.emptyLog(db) } }
         do {
-            try database.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
             try database.close()
+            try moved.get()
         } catch {
             throw JournalFile.explain(error, path)
         }
+    }
+
+    /// Moves the log into the file, and syncs that.
+    private static func emptyLog(_ db: Database) throws {
+        try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     /// What an SQLite error means to the user.

@@ -9,9 +9,8 @@ enum JournalHeader {
     private static let bytes = 100
     private static let magic = Array("SQLite format 3\0".utf8)
 
-    /// Checks the header.
-    /// - Returns: Whether the journal was closed properly, so that it need not be looked through.
-    static func check(_ path: String) throws(BrokerError) -> Bool {
+    /// Checks the header, and the length of a journal that was closed.
+    static func check(_ path: String) throws(BrokerError) {
         let file = try SystemFile(path, O_RDWR)
         let header = try file.read(upTo: bytes)
         let status = file.status
@@ -27,9 +26,8 @@ enum JournalHeader {
             )
         }
         guard found == version else { throw corrupt(path, "its version is \(found)") }
-        guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return false }
+        guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return }
         try checkLength(header, Int(status.st_size), path)
-        return true
     }
 
     private static func checkLength(_ header: [UInt8], _ size: Int, _ path: String) throws(BrokerError) {
