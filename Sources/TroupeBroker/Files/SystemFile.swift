@@ -89,7 +89,10 @@ struct SystemFailure {
                 .permission,
                 "Not allowed to \(verb) \(path): \(words). Check its owner, its mode and those of its directory.")
         case ENOSPC, EDQUOT:
-            BrokerError(.diskFull, "Cannot \(verb) \(path): \(words). Free some space and start again.")
+            BrokerError(
+                .diskFull,
+                "Cannot \(verb) \(path): \(words). Free some space; a running broker goes on by itself, another has to be started again."
+            )
         default:
             BrokerError(.inputOutput, "Cannot \(verb) \(path): \(words).")
         }

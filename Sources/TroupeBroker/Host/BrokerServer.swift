@@ -10,14 +10,18 @@ package import TroupeCore
 /// Steps of the machine and what they append to the journal are in one order, that of the lock; the disk, the encoding of
 /// answers and their sending are outside of it, and steps that come while the disk is busy share its next write.
 package final class BrokerServer: Sendable {
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         var machine: MailboxMachine
+        var journal: Journal
         var held: HeldReads
         var isClosed = false
+        /// Why the journal cannot be written; until it is mended the machine is ahead of it, and nothing is answered.
+        var failure: BrokerError?
     }
 
     /// What a step leaves to do outside of the lock.
     private struct Step {
+        var journal: Journal
         var duty: Journal.Duty
         /// When time will bring something, and when a held read is over.
         var due: Timestamp?
@@ -33,16 +37,17 @@ package final class BrokerServer: Sendable {
         package var ticksItself = true
         /// How long a connection that has to prove a token may take.
         package var proofTimeout = Duration.seconds(30)
+        /// The shortest pause before a journal that could not be written is tried again.
+        package var mendingPause = Duration.seconds(1)
         /// False for a test that compares an empty shard with a machine whose counter begins at zero.
         package var countsFromClock = true
         package init() {}
     }
 
-    private let state: Mutex<State>
-    private let journal: Journal
-    private let clock: any ExchangeClock
-    private let logger: Logger
-    private let options: Options
+    let state: Mutex<State>
+    let clock: any ExchangeClock
+    let logger: Logger
+    let options: Options
     private let doorkeeper: Doorkeeper
     private let replier = Mutex<NNGReplier?>(nil)
     private let ticker = Mutex<Alarm?>(nil)
@@ -59,7 +64,6 @@ package final class BrokerServer: Sendable {
         journal: Journal, tokens: [BrokerToken?], limits: ShardLimits = .init(),
         clock: (any ExchangeClock)? = nil, logger: Logger, options: Options = .init()
     ) throws(BrokerError) {
-        self.journal = journal
         self.logger = logger
         self.options = options
         doorkeeper = Doorkeeper(tokens: tokens)
@@ -68,7 +72,7 @@ package final class BrokerServer: Sendable {
         let clock = clock ?? BrokerClock(after: machine.restoredTime)
         self.clock = clock
         if options.countsFromClock || !journal.isNew { machine.finishRestoring(now: clock.now()) }
-        state = Mutex(State(machine: machine, held: HeldReads(countMax: options.heldMax)))
+        state = Mutex(State(machine: machine, journal: journal, held: HeldReads(countMax: options.heldMax)))
         sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
         guard options.ticksItself else { return }
         ticker.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tick() } }
@@ -92,9 +96,9 @@ package final class BrokerServer: Sendable {
 
     /// Answers what is under way, closes the journal, then the connections. Blocks. A second call does nothing.
     package func close() {
-        let held = state.withLock { state in
+        let (held, journal) = state.withLock { state in
             state.isClosed = true
-            return state.held.takeAll()
+            return (state.held.takeAll(), state.journal)
         }
         for read in held { read.request.reply(Self.going) }
         ticker.withLock { $0 }?.cancel()
@@ -152,7 +156,7 @@ package final class BrokerServer: Sendable {
         case .goodbye:
             forget(request.peer)
             // After what is on its way to it.
-            journal.append([]) { _ in request.reply(Frame(.answer)) }
+            state.withLock { $0.journal }.append([]) { _ in request.reply(Frame(.answer)) }
         // Where contexts run out, nobody is kept waiting.
         case .perform(let operation, let wait): perform(operation, for: request, wait: request.isCrowded ? .zero : wait)
         }
@@ -160,11 +164,13 @@ package final class BrokerServer: Sendable {
 
     private func perform(_ operation: Operation, for request: NNGRequest?, wait: Duration = .zero) {
         let now = clock.now()
-        let step = state.withLock { state -> Step? in
-            state.isClosed ? nil : take(operation, for: request, wait: wait, now: now, &state)
+        let (step, refusal) = state.withLock { state -> (Step?, Frame) in
+            if state.isClosed { return (nil, Self.going) }
+            if let failure = state.failure { return (nil, Self.refusal(failure)) }
+            return (take(operation, for: request, wait: wait, now: now, &state), Self.going)
         }
-        guard let step else { return request?.reply(Self.going) ?? () }
-        journal.discharge(step.duty)
+        guard let step else { return request?.reply(refusal) ?? () }
+        step.journal.discharge(step.duty)
         if let due = step.due { ticker.withLock { $0 }?.set(due) }
         if let until = step.heldUntil { sweeper.withLock { $0 }?.set(until) }
     }
@@ -198,20 +204,27 @@ package final class BrokerServer: Sendable {
             }
         }
         let rows = Self.rows(effects.changes, of: state.machine)
-        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, $0) }
-        return Step(duty: duty, due: options.ticksItself ? state.machine.nextDue() : nil, heldUntil: heldUntil)
+        let journal = state.journal
+        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, $0, journal) }
+        let due = options.ticksItself ? state.machine.nextDue() : nil
+        return Step(journal: journal, duty: duty, due: due, heldUntil: heldUntil)
     }
 
     /// Lets answers out, now that the journal has what they depend on.
-    private func reply(_ answers: [(request: NNGRequest, answer: Answer)], _ result: Result<Void, BrokerError>) {
+    private func reply(
+        _ answers: [(request: NNGRequest, answer: Answer)], _ result: Result<Void, BrokerError>, _ journal: Journal
+    ) {
         switch result {
         case .success:
             for (request, answer) in answers { request.reply(Self.frame(answer)) }
         case .failure(let error):
-            logger.error("the journal cannot be written", metadata: ["error": "\(error)"])
-            let refusal = Frame.refusal(.unavailable, "The broker's journal cannot be written: \(error.message)")
-            for (request, _) in answers { request.reply(refusal) }
+            stopAnswering(error, journal)
+            for (request, _) in answers { request.reply(Self.refusal(error)) }
         }
+    }
+
+    static func refusal(_ error: BrokerError) -> Frame {
+        .refusal(.unavailable, "The broker cannot write its journal and answers nothing until it can: \(error.message)")
     }
 
     private static func frame(_ answer: Answer) -> Frame {
@@ -224,7 +237,7 @@ package final class BrokerServer: Sendable {
 
     // MARK: Time
 
-    private func tick() {
+    func tick() {
         ticker.withLock { $0 }?.set(clock.now() + options.tickInterval)
         perform(.tick(budget: 1000), for: nil)
     }

@@ -11,8 +11,8 @@ package struct JournalTicket: Sendable, Hashable, Comparable {
 /// Remembers a broker's state on disk, with group commit: everything that is appended while a transaction is being written
 /// goes into the next one, so a sync is shared by all who wait.
 ///
-/// `append` may be called from any thread and never waits for the disk. Once a write has failed the journal refuses all that follows, and the broker
-/// must acknowledge nothing more: memory and disk no longer agree.
+/// `append` may be called from any thread and never waits for the disk. Once a write has failed the journal refuses all that
+/// follows, since memory and disk no longer agree: the broker acknowledges nothing more until it has read the file anew.
 package final class Journal: Sendable {
     private struct State {
         var pending = JournalBatch()
@@ -42,6 +42,12 @@ package final class Journal: Sendable {
     /// Where syncs wait to be due, and what is durable is written.
     private let queue: DispatchQueue
     private let syncer: JournalSyncer?
+
+    /// The same file opened anew, once this one is closed.
+    func reopened() throws(BrokerError) -> Journal {
+        guard let file else { return .volatile() }
+        return try Journal.open(file.path, options: options)
+    }
 
     /// A journal that remembers nothing.
     package static func volatile() -> Journal { Journal(nil, nil, JournalOptions(durability: .volatile)) }

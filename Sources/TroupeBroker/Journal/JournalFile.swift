@@ -194,7 +194,7 @@ struct JournalFile: Sendable {
         case .SQLITE_FULL:
             BrokerError(
                 .diskFull,
-                "The journal \(path) cannot grow: its disk or its size limit is full. Free space or raise the limit, then start the broker again; nothing acknowledged is lost."
+                "The journal \(path) cannot grow: its disk or its size limit is full. Free space, and a running broker goes on by itself; or start it with a higher limit. Nothing acknowledged is lost."
             )
         case .SQLITE_CORRUPT:
             BrokerError(
@@ -214,7 +214,7 @@ struct JournalFile: Sendable {
         default:
             BrokerError(
                 .inputOutput,
-                "The journal \(path) failed: \(words) (SQLite \(error.extendedResultCode.rawValue)). Check the disk, then start the broker again."
+                "The journal \(path) failed: \(words) (SQLite \(error.extendedResultCode.rawValue)). Check the disk; a running broker goes on by itself when it can, another has to be started again."
             )
         }
     }
