@@ -3,7 +3,7 @@
 //   TROUPE_SHIM_DIR    the directory, absolute and without a slash at its end
 //   TROUPE_SHIM_LOG    a file to which every step is appended, before it is done (struct entry, then the data)
 //   TROUPE_SHIM_KILL   the number of the step at which the process dies by SIGKILL, counted from 1, before it is done
-//   TROUPE_SHIM_TEAR   1: half of that step is done first, if it is a write
+//   TROUPE_SHIM_TEAR   1: half of that step is done first, if it is a write of more than one sector
 //   TROUPE_SHIM_FAIL   ERRNO:FROM:COUNT, so many steps from that number on fail with that error and do nothing
 //   TROUPE_SHIM_CLOCK  a file whose number of milliseconds is added to the time of day whenever it is read
 //
@@ -87,8 +87,9 @@ static int step(enum kind kind, int descriptor, uint64_t file, int64_t offset, c
     if (fail_count && step_count >= fail_from && step_count < fail_from + fail_count) return fail_error;
     int is_last = kill_step && step_count == kill_step;
     if (is_last && kind == WRITE && is_tearing) {
-        note(kind, 0, file, offset, data, size / 2);
-        syscall(SYS_pwrite64, descriptor, data, size / 2, offset);
+        size_t half = size / 2 / 512 * 512;
+        note(kind, 0, file, offset, data, half);
+        if (half) syscall(SYS_pwrite64, descriptor, data, half, offset);
     }
     if (is_last) die();
     note(kind, descriptor >= 0 && descriptor < 4096 && watched[descriptor].is_directory, file, offset, data, size);

@@ -21,11 +21,15 @@ struct JournalFile: Sendable {
         isNew = try !JournalFile.exists(path)
         if isNew { try JournalFile.create(path) }
         try JournalHeader.check(path)
+        if let damage = try JournalLog(path + "-wal").damage(options.durability == .durable) {
+            throw JournalHeader.corrupt(path, damage)
+        }
         do {
             database = try DatabaseQueue(path: path, configuration: JournalFile.configuration(options))
             try database.writeWithoutTransaction { db in
                 try JournalFile.quickCheck(db)
                 try JournalFile.checkTables(db)
+                try JournalFile.upgrade(db, path)
                 // Members are going to be told of what a process left in the log without a sync: it must last from now on.
                 try JournalFile.emptyLog(db)
                 if let limit = options.sizeBytesMax {
@@ -93,6 +97,37 @@ struct JournalFile: Sendable {
         return configuration
     }
 
+    /// Brings a journal of an older version to this one, in one transaction: an older program must not read what this one
+    /// writes. The file's header may be older than what the log says.
+    private static func upgrade(_ db: Database, _ path: String) throws {
+        let found = try UInt32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        try JournalHeader.check(version: found, path)
+        guard found < JournalHeader.version else { return }
+        try db.inTransaction(.immediate) {
+            if found < JournalHeader.versionOfChecksums {
+                for table in JournalTable.allCases { try addChecksums(to: table, db) }
+            }
+            try db.execute(sql: "PRAGMA user_version = \(JournalHeader.version)")
+            return .commit
+        }
+    }
+
+    private static func addChecksums(to table: JournalTable, _ db: Database) throws {
+        let update = try db.makeStatement(sql: "UPDATE \(table.rawValue) SET value = ? WHERE key = ?")
+        var last: Data?
+        while true {
+            let condition = last == nil ? "" : "WHERE key > ?"
+            let sql = "SELECT key, value FROM \(table.rawValue) \(condition) ORDER BY key LIMIT 100"
+            let rows = try Row.fetchAll(db, sql: sql, arguments: last.map { [$0] } ?? [])
+            for row in rows {
+                let key = bytes(row, 0)
+                try update.execute(arguments: [Data(RowChecksum.sealed(bytes(row, 1), table, key)), Data(key)])
+            }
+            guard let final = rows.last else { return }
+            last = Data(bytes(final, 0))
+        }
+    }
+
     private static func quickCheck(_ db: Database) throws {
         let findings = try String.fetchAll(db, sql: "PRAGMA quick_check(1)")
         guard findings == ["ok"] else {
@@ -125,7 +160,7 @@ struct JournalFile: Sendable {
         switch change {
         case .insert(let key, let value), .put(let key, let value):
             let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO \(key.table.rawValue) VALUES (?, ?)")
-            try statement.execute(arguments: [Data(key.bytes), Data(value)])
+            try statement.execute(arguments: [Data(key.bytes), Data(RowChecksum.sealed(value, key.table, key.bytes))])
         case .delete(let key):
             let statement = try db.cachedStatement(sql: "DELETE FROM \(key.table.rawValue) WHERE key = ?")
             try statement.execute(arguments: [Data(key.bytes)])
@@ -143,13 +178,23 @@ struct JournalFile: Sendable {
                 let rows = try Row.fetchCursor(db, sql: sql, arguments: key.map { [Data($0)] } ?? [])
                 var found: [(key: [UInt8], value: [UInt8])] = []
                 while let row = try rows.next() {
-                    found.append((JournalFile.bytes(row, 0), JournalFile.bytes(row, 1)))
+                    let key = JournalFile.bytes(row, 0)
+                    guard let value = RowChecksum.opened(JournalFile.bytes(row, 1), table, key) else {
+                        throw JournalHeader.corrupt(
+                            path, "the row '\(JournalFile.shown(key))' is not as it was written")
+                    }
+                    found.append((key, value))
                 }
                 return found
             }
         } catch {
             throw JournalFile.explain(error, path)
         }
+    }
+
+    /// A key for people.
+    private static func shown(_ key: [UInt8]) -> String {
+        String(decoding: key.prefix(80).map { (0x20..<0x7F).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
     }
 
     private static func bytes(_ row: Row, _ index: Int) -> [UInt8] {
