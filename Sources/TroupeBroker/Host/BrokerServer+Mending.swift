@@ -49,10 +49,13 @@ extension BrokerServer {
         try? old.close()
         let journal = try old.reopened()
         do throws(BrokerError) {
-            let handover = Handover(try restored(from: journal))
+            var history = BrokerHistory()
+            let handover = Handover(try restored(from: journal, &history))
+            let restored = history
             let isOpen = state.withLock { state in
                 guard !state.isClosed, let machine = handover.take() else { return false }
                 state.machine = machine
+                state.history = restored
                 state.journal = journal
                 state.failure = nil
                 return true
@@ -67,10 +70,13 @@ extension BrokerServer {
     }
 
     /// The machine as a journal has it that took a first write.
-    private func restored(from journal: Journal) throws(BrokerError) -> sending MailboxMachine {
-        var machine = try Self.restored(journal, description.limits)
+    private func restored(
+        from journal: Journal, _ history: inout BrokerHistory
+    ) throws(BrokerError) -> sending MailboxMachine {
+        var machine = try Self.restored(journal, description.limits, &history)
         machine.finishRestoring(now: clock.now())
-        let rows = Self.rows(machine.takeEffects().changes, of: machine)
+        history.begin()
+        let rows = history.counting(Self.rows(machine.takeEffects().changes, of: machine))
         let written = DispatchSemaphore(value: 0)
         let result = Guarded<Result<Void, BrokerError>>(.success(()))
         journal.append(rows) { outcome in

@@ -13,6 +13,7 @@ package final class BrokerServer: Sendable {
     struct State: ~Copyable {
         var machine: MailboxMachine
         var journal: Journal
+        var history: BrokerHistory
         var held: HeldReads
         var isClosed = false
         /// Why the journal cannot be written; until it is mended the machine is ahead of it, and nothing is answered.
@@ -68,11 +69,14 @@ package final class BrokerServer: Sendable {
         self.options = options
         doorkeeper = Doorkeeper(tokens: tokens)
         description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
-        var machine = try Self.restored(journal, limits)
+        var history = BrokerHistory()
+        var machine = try Self.restored(journal, limits, &history)
+        history.begin()
         let clock = clock ?? BrokerClock(after: machine.restoredTime)
         self.clock = clock
         if options.countsFromClock || !journal.isNew { machine.finishRestoring(now: clock.now()) }
-        state = Mutex(State(machine: machine, journal: journal, held: HeldReads(countMax: options.heldMax)))
+        let held = HeldReads(countMax: options.heldMax)
+        state = Mutex(State(machine: machine, journal: journal, history: history, held: held))
         sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
         guard options.ticksItself else { return }
         ticker.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tick() } }
@@ -158,15 +162,21 @@ package final class BrokerServer: Sendable {
             // After what is on its way to it.
             state.withLock { $0.journal }.append([]) { _ in request.reply(Frame(.answer)) }
         // Where contexts run out, nobody is kept waiting.
-        case .perform(let operation, let wait): perform(operation, for: request, wait: request.isCrowded ? .zero : wait)
+        case .perform(let operation, let wait, let seen):
+            perform(operation, for: request, wait: request.isCrowded ? .zero : wait, seen: seen)
         }
     }
 
-    private func perform(_ operation: Operation, for request: NNGRequest?, wait: Duration = .zero) {
+    private func perform(
+        _ operation: Operation, for request: NNGRequest?, wait: Duration = .zero, seen: HistoryMark? = nil
+    ) {
         let now = clock.now()
         let (step, refusal) = state.withLock { state -> (Step?, Frame) in
             if state.isClosed { return (nil, Self.going) }
             if let failure = state.failure { return (nil, Self.refusal(failure)) }
+            if let request, let loss = seen.flatMap({ state.history.loss($0) }) {
+                return (amend(loss, for: request, now: now, &state), Self.going)
+            }
             return (take(operation, for: request, wait: wait, now: now, &state), Self.going)
         }
         guard let step else { return request?.reply(refusal) ?? () }
@@ -194,29 +204,53 @@ package final class BrokerServer: Sendable {
                 answers.append((request, answer))
             }
         }
+        return finish(answers.map { ($0, .answer($1)) }, heldUntil, now, &state)
+    }
+
+    /// Instead of a step: who asks has seen what this broker does not have. Nobody may go on with what is lost, so all
+    /// leases are void, once in a run; workers are told, and activate their actors from what is stored.
+    private func amend(
+        _ loss: BrokerHistory.Loss, for request: NNGRequest, now: Timestamp, _ state: inout State
+    ) -> Step {
+        if state.history.amend() {
+            logger.error(
+                "the exchange went back in time: a member has seen more than the journal holds; all leases are void",
+                metadata: ["lost": loss.steps.map { "at least \($0) steps" } ?? "another history"])
+            state.machine.voidLeases(now: now)
+        }
+        return finish([(request, .wentBack(loss))], nil, now, &state)
+    }
+
+    /// What follows a change of the machine: reads that have news, and the journal.
+    private func finish(
+        _ answers: [(request: NNGRequest, content: BrokerAnswer.Content)], _ heldUntil: Timestamp?, _ now: Timestamp,
+        _ state: inout State
+    ) -> Step {
+        var answers = answers
         let effects = state.machine.takeEffects()
         for (reader, read) in state.held.take(effects) {
             let answer = state.machine.perform(read.operation, now: now)
             if answer.isEmptyRead {
                 _ = state.held.hold(read, for: reader)
             } else {
-                answers.append((read.request, answer))
+                answers.append((read.request, .answer(answer)))
             }
         }
-        let rows = Self.rows(effects.changes, of: state.machine)
-        let journal = state.journal
-        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, $0, journal) }
+        let rows = state.history.counting(Self.rows(effects.changes, of: state.machine))
+        let (journal, mark) = (state.journal, state.history.mark)
+        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, mark, $0, journal) }
         let due = options.ticksItself ? state.machine.nextDue() : nil
         return Step(journal: journal, duty: duty, due: due, heldUntil: heldUntil)
     }
 
     /// Lets answers out, now that the journal has what they depend on.
     private func reply(
-        _ answers: [(request: NNGRequest, answer: Answer)], _ result: Result<Void, BrokerError>, _ journal: Journal
+        _ answers: [(request: NNGRequest, content: BrokerAnswer.Content)], _ mark: HistoryMark,
+        _ result: Result<Void, BrokerError>, _ journal: Journal
     ) {
         switch result {
         case .success:
-            for (request, answer) in answers { request.reply(Self.frame(answer)) }
+            for (request, content) in answers { request.reply(Self.frame(BrokerAnswer(mark, content))) }
         case .failure(let error):
             stopAnswering(error, journal)
             for (request, _) in answers { request.reply(Self.refusal(error)) }
@@ -227,9 +261,9 @@ package final class BrokerServer: Sendable {
         .refusal(.unavailable, "The broker cannot write its journal and answers nothing until it can: \(error.message)")
     }
 
-    private static func frame(_ answer: Answer) -> Frame {
+    private static func frame(_ answer: BrokerAnswer) -> Frame {
         do {
-            return Frame(.answer, try BrokerAnswer.encoded(answer))
+            return Frame(.answer, try answer.encoded())
         } catch {
             return .refusal(.unavailable, "The answer cannot be encoded: \(error)")
         }

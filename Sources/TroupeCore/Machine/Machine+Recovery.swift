@@ -263,6 +263,12 @@ extension MailboxMachine {
         note(.counter)
     }
 
+    /// Takes all actors from all workers, who register again: somebody has seen more of this shard than it holds.
+    package mutating func voidLeases(now time: Timestamp) {
+        now = max(now, time)
+        for id in workers.keys.sorted() { remove(id, isCrash: false) }
+    }
+
     /// A lease whose worker is known goes on: its envelopes are delivered once more, and the worker knows which it has.
     private mutating func restoreLease(_ actor: ActorEntry) {
         guard let lease = actor.lease else { return }

@@ -106,7 +106,8 @@ final class CrashSite: Sendable {
     private static func findings(
         _ journal: Journal, _ workload: CrashWorkload, _ epochs: [Epoch]
     ) throws -> CrashFindings {
-        var machine = try BrokerServer.restored(journal, .init())
+        var history = BrokerHistory()
+        var machine = try BrokerServer.restored(journal, .init(), &history)
         let now = BrokerClock(after: machine.restoredTime).now()
         machine.finishRestoring(now: now)
         var findings = try CrashFindings(&machine, workload, now: now)

@@ -81,7 +81,8 @@ struct FailingDiskTests {
         }
         broker.kill()
         let copy = try Journal.open(scratch.file("copy"), options: JournalOptions(durability: durability))
-        var machine = try BrokerServer.restored(copy, .init())
+        var history = BrokerHistory()
+        var machine = try BrokerServer.restored(copy, .init(), &history)
         machine.finishRestoring(now: SystemClock().now())
         for (id, result) in done {
             let answer = machine.perform(.outcome(id, watcher: nil), now: SystemClock().now())

@@ -27,6 +27,41 @@ import TroupeTesting
         return activation.epoch
     }
 
+    private func expectLoss<T>(_ body: () async throws(ExchangeError) -> T) async throws {
+        let error = try #require(await exchangeFailure(body))
+        #expect(error.code == .wentBack)
+        #expect(error.message.contains("went back in time"), "\(error)")
+    }
+
+    /// What others did since hides nothing, and they are not disturbed again.
+    @Test func whoWasAwayIsToldAlsoWhenOthersWentOn() async throws {
+        let scratch = Scratch()
+        let url = "ipc://" + scratch.file("s")
+        let broker = try BrokerProcess.broker(listen: url, journal: scratch.file("j"), durability: "durable")
+        let away = try await BrokerExchange.connect(url: url, logger: quiet).shards[0]
+        let (actor, worker) = (try ActorID(type: "Counter", name: "a"), WorkerID(unchecked: "w"))
+        try await HostRecoveryTests.prepare(away, actor, worker)
+        broker.kill()
+        for end in ["", "-wal"] { FileSystem.remove(scratch.file("j/journal.sqlite") + end) }
+        try broker.start()
+        let other = try await BrokerExchange.connect(url: url, logger: quiet).shards[0]
+        let another = WorkerID(unchecked: "other")
+        try await HostRecoveryTests.prepare(other, actor, another)
+        for _ in 1...20 { _ = try await other.perform(.heartbeat(another)) }
+        try await expectLoss { () async throws(ExchangeError) in try await away.perform(.heartbeat(worker)) }
+        try await HostRecoveryTests.prepare(other, actor, another)
+        _ = try await away.perform(.heartbeat(worker))
+        broker.kill()
+        // A restart that keeps everything disturbs nobody.
+        try broker.start()
+        for shard in [away, other] {
+            guard case .heartbeat(let beat) = try await shard.perform(.heartbeat(another)) else { continue }
+            #expect(beat.isKnown)
+            await shard.close()
+        }
+        broker.kill()
+    }
+
     @Test(arguments: Past.allCases) func whoWasAheadIsFenced(_ past: Past) async throws {
         let scratch = Scratch()
         let url = "ipc://" + scratch.file("s")
@@ -53,6 +88,11 @@ import TroupeTesting
             if let bytes = copy[end] { _ = try scratch.write("j/journal.sqlite" + end, bytes) }
         }
         try broker.start()
+        try await expectLoss { () async throws(ExchangeError) in
+            try await shard.perform(.commit(worker, [turn(actor, old, state: [9])]))
+        }
+        // Once: it knows now.
+        #expect(try await shard.perform(.workers) == .workers([]))
         #expect(try await shard.perform(.commit(worker, [turn(actor, old, state: [9])])) == .committed([.fenced]))
         try await HostRecoveryTests.prepare(shard, actor, worker)
         let new = try await claim(shard, worker, actor)
@@ -75,6 +115,7 @@ import TroupeTesting
         let old = try await claim(shard, worker, actor)
         broker.kill()
         try broker.start()
+        try await expectLoss { () async throws(ExchangeError) in try await shard.perform(.heartbeat(worker)) }
         try await HostRecoveryTests.prepare(shard, actor, worker)
         let new = try await claim(shard, worker, actor)
         #expect(new > old)
