@@ -183,6 +183,11 @@ extension MailboxMachine {
     }
 
     private mutating func restoreCounters(_ value: [UInt8]) throws {
+        // A journal of before wrote one number.
+        if let alone = try? CBORDecoder().decode(UInt64.self, from: value) {
+            counter = alone
+            return
+        }
         let counters = try CBORDecoder().decode([UInt64].self, from: value)
         guard counters.count == 2, let ceiling = Int64(exactly: counters[1]) else {
             throw ExchangeError(.corrupt, "there are \(counters.count) counters in place of 2")

@@ -1,3 +1,4 @@
+import CBOR
 import Glibc
 import Testing
 import TroupeCore
@@ -30,6 +31,13 @@ import TroupeTesting
         let counter = try machine.encoded(.counter)
         try later.restore(.counter, key: [], value: #require(counter))
         #expect(later.restoredTime == now)
+    }
+
+    /// Journals of before wrote nothing but the counter in that place.
+    @Test func aLoneCounterIsTaken() throws {
+        var machine = MailboxMachine()
+        try machine.restore(.counter, key: [], value: CBOREncoder().encode(UInt64(1_700_000_000_000 << 10)))
+        #expect(machine.restoredTime == Timestamp(milliseconds: 1_700_000_000_000))
     }
 
     /// A broker whose machine's clock reads what a file says.
