@@ -25,7 +25,7 @@ import TroupeTesting
     }
 
     private func operation(_ bytes: [UInt8]) throws -> Operation? {
-        guard case .perform(let operation, _) = try BrokerRequest(decoding: bytes) else { return nil }
+        guard case .perform(let operation, _, _) = try BrokerRequest(decoding: bytes) else { return nil }
         return operation
     }
 
@@ -33,13 +33,29 @@ import TroupeTesting
     func whatIsSentIsWhatArrives(_ seed: UInt64) throws {
         let (operations, answers) = samples(seed, 400)
         for operation in operations {
-            let bytes = try BrokerRequest.perform(operation, wait: .milliseconds(7)).encoded()
-            guard case .perform(let decoded, .milliseconds(7)) = try BrokerRequest(decoding: bytes) else {
+            let seen = operation.name.utf8.count % 2 == 0 ? nil : mark
+            let bytes = try BrokerRequest.perform(operation, wait: .milliseconds(7), seen: seen).encoded()
+            guard case .perform(let decoded, .milliseconds(7), seen) = try BrokerRequest(decoding: bytes) else {
                 return #expect(Bool(false), "\(operation)")
             }
             #expect(decoded == operation)
         }
-        for answer in answers { #expect(try BrokerAnswer.decode(BrokerAnswer.encoded(answer)) == answer) }
+        for answer in answers { #expect(try coded(answer) == answer) }
+    }
+
+    private let mark = HistoryMark(run: .max - 1, step: 77)
+
+    private func coded(_ answer: Answer) throws -> Answer? {
+        let decoded = try BrokerAnswer(decoding: BrokerAnswer(mark, .answer(answer)).encoded())
+        guard decoded.mark == mark, case .answer(let answer) = decoded.content else { return nil }
+        return answer
+    }
+
+    @Test(arguments: [nil, 0, 1, UInt64.max]) func aLossArrives(_ steps: UInt64?) throws {
+        let loss = BrokerHistory.Loss(steps: steps)
+        let decoded = try BrokerAnswer(decoding: BrokerAnswer(mark, .wentBack(loss)).encoded())
+        #expect(decoded.mark == mark)
+        guard case .wentBack(loss) = decoded.content else { return #expect(Bool(false), "\(decoded)") }
     }
 
     @Test func oddDurationsAndAnswersArrive() throws {
@@ -55,7 +71,7 @@ import TroupeTesting
             .committed([.committedAndReleased(retryAt: Timestamp(milliseconds: -5)), .full(id), .fenced]),
             .released(.busy), .noSuchWorker, .ticked(nextDue: nil), .state([0xFF]),
         ]
-        for answer in answers { #expect(try BrokerAnswer.decode(BrokerAnswer.encoded(answer)) == answer) }
+        for answer in answers { #expect(try coded(answer) == answer) }
     }
 
     /// Bytes of anybody's are refused or read, and a machine performs what was read: nothing traps.
@@ -73,14 +89,14 @@ import TroupeTesting
             if let read = try? self.operation(bytes) { _ = machine.perform(read, now: Timestamp(milliseconds: 1)) }
         }
         for answer in answers {
-            var bytes = try BrokerAnswer.encoded(answer)
+            var bytes = try BrokerAnswer(mark, .answer(answer)).encoded()
             bytes[random.number(0...bytes.count - 1)] = UInt8(truncatingIfNeeded: random.next())
-            _ = try? BrokerAnswer.decode(bytes)
+            _ = try? BrokerAnswer(decoding: bytes)
         }
         for count in 0..<64 {
             let noise = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             _ = try? BrokerRequest(decoding: noise)
-            _ = try? BrokerAnswer.decode(noise)
+            _ = try? BrokerAnswer(decoding: noise)
         }
     }
 

@@ -37,6 +37,7 @@ final class HostedShard: Shard {
             scratch.file("journal.sqlite"), options: JournalOptions(durability: kind.durability))
         var options = BrokerServer.Options()
         options.ticksItself = false
+        options.countsFromClock = false
         options.heldMax = heldMax
         options.place = place
         let server = try BrokerServer(

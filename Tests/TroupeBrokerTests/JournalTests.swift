@@ -151,7 +151,7 @@ import TroupeCore
 
     @Test func aSecondProcessIsTold() throws {
         let journal = try open()
-        #expect(try journal.setting("user_version") == "2")
+        #expect(try journal.setting("user_version") == "\(JournalHeader.version)")
         let error = refusal()
         #expect(error?.code == .busy)
         #expect(error?.message.contains(path) == true)
@@ -282,5 +282,54 @@ import TroupeCore
         let journal = try open()
         try journal.close()
         #expect(!FileSystem.exists(path + ".new"))
+    }
+
+    /// Rows of older versions had no checksums; they get them, and the version, in one transaction.
+    @Test(arguments: [1, 2]) func aJournalOfAnOlderVersionIsBroughtToThisOne(_ version: Int) async throws {
+        let journal = try open()
+        for number in 0..<250 {
+            _ = try journal.append([.insert(JournalKey(.envelopes, "e\(1000 + number)"), [UInt8(number), 7])])
+        }
+        try await journal.settled(journal.append([.put(JournalKey(.actors, "a"), [])]))
+        try journal.close()
+        let python = try Python(
+            """
+            import sqlite3, sys
+            d = sqlite3.connect(sys.argv[1])
+            for table in sys.argv[3:]:
+                d.execute(f"update {table} set value = coalesce(substr(value, 1, length(value) - 4), x'')")
+            d.execute("pragma user_version = " + sys.argv[2]); d.commit(); d.close()
+            print("made", flush=True); print("done", flush=True)
+            """, [path, "\(version)"] + JournalTable.allCases.map(\.rawValue))
+        #expect(try python.line() == "done")
+        for _ in 1...2 {
+            let again = try open()
+            #expect(try again.setting("user_version") == "\(JournalHeader.version)")
+            let envelopes = try rows(again, .envelopes)
+            #expect(envelopes.count == 250)
+            #expect(envelopes["e1201"] == [201, 7])
+            #expect(try rows(again, .actors) == ["a": []])
+            try again.close()
+        }
+    }
+
+    @Test func aRowThatIsNotAsItWasWrittenIsNamed() async throws {
+        let journal = try open()
+        try await journal.settled(journal.append([.put(JournalKey(.actors, "pRobin"), [1, 2, 3])]))
+        try journal.close()
+        let python = try Python(
+            """
+            import sqlite3, sys
+            d = sqlite3.connect(sys.argv[1])
+            d.execute("update actors set value = x'010203' || substr(value, 4)"); d.commit()
+            d.execute("update actors set value = x'010303' || substr(value, 4)"); d.commit(); d.close()
+            print("made", flush=True); print("done", flush=True)
+            """, [path])
+        #expect(try python.line() == "done")
+        let again = try open()
+        let error = #expect(throws: BrokerError.self) { try rows(again, .actors) }
+        #expect(error?.code == .corrupt)
+        for part in [path, "pRobin", "restore a copy"] { #expect(error?.message.contains(part) == true) }
+        try again.close()
     }
 }

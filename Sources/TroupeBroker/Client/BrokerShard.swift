@@ -25,6 +25,18 @@ package final class BrokerShard: Shard {
         var channel: BrokerChannel
         var isClosed = false
         var isDialling = false
+        /// The latest moment of the broker's history of which an answer told.
+        var seen: HistoryMark?
+
+        /// - Parameter sent: what was known when it was asked.
+        mutating func note(_ mark: HistoryMark, sent: HistoryMark?) {
+            if let known = seen, known.run == mark.run {
+                seen = HistoryMark(run: mark.run, step: max(mark.step, known.step))
+            } else if mark.run != sent?.run {
+                // A new run; or else the answer is a late one of an older run.
+                seen = mark
+            }
+        }
     }
 
     private let state: Mutex<State>
@@ -114,9 +126,10 @@ package final class BrokerShard: Shard {
     }
 
     private func ask(_ operation: Operation, wait: Duration) async throws(ExchangeError) -> Answer {
+        let seen = state.withLock(\.seen)
         let request: [UInt8]
         do {
-            request = try BrokerRequest.perform(operation, wait: wait).encoded()
+            request = try BrokerRequest.perform(operation, wait: wait, seen: seen).encoded()
         } catch {
             throw ExchangeError(.invalidArgument, "the operation '\(operation.name)' cannot be encoded: \(error)")
         }
@@ -124,10 +137,16 @@ package final class BrokerShard: Shard {
         var pause = limits.pauseMin
         while true {
             let channel = try channel()
+            var lost: BrokerHistory.Loss?
             do throws(BrokerError) {
                 let answer = try await channel.request(
                     request, timeout: timeout(channel, wait, deadline), isCancellable: wait > .zero)
-                return try decode(answer, operation, channel)
+                let decoded = try decode(answer, operation, channel)
+                state.withLock { $0.note(decoded.mark, sent: seen) }
+                switch decoded.content {
+                case .answer(let answer): return answer
+                case .wentBack(let loss): lost = loss
+                }
             } catch {
                 if wait > .zero, Task.isCancelled { return operation.emptyAnswer }
                 // A last attempt without time to succeed would only hide how long this one took.
@@ -135,6 +154,7 @@ package final class BrokerShard: Shard {
                     throw ExchangeError(error)
                 }
             }
+            if let lost { throw .wentBack(lost, at: channel.address) }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, limits.pauseMax)
             if let error = await redial(instead: channel) { throw ExchangeError(error) }
@@ -157,9 +177,9 @@ package final class BrokerShard: Shard {
 
     private func decode(
         _ answer: [UInt8], _ operation: Operation, _ channel: BrokerChannel
-    ) throws(BrokerError) -> Answer {
+    ) throws(BrokerError) -> BrokerAnswer {
         do {
-            return try BrokerAnswer.decode(answer)
+            return try BrokerAnswer(decoding: answer)
         } catch {
             throw BrokerError(
                 .unsupportedVersion,
@@ -260,6 +280,16 @@ extension BrokerError {
 }
 
 extension ExchangeError {
+    fileprivate static func wentBack(_ loss: BrokerHistory.Loss, at address: String) -> ExchangeError {
+        let what = loss.steps.map { "\($0) steps" } ?? "what it had acknowledged to this process"
+        return ExchangeError(
+            .wentBack,
+            "The broker at \(address) went back in time: it lacks at least \(what). It was started with an older journal, "
+                + "without one, or after a crash of the machine that took what its durability class may lose. All actors "
+                + "were taken from their workers and begin anew from what is stored; this operation was not performed: "
+                + "check what the program relies on, then try again.")
+    }
+
     init(_ error: BrokerError) {
         let code: Code =
             switch error.code {

@@ -15,8 +15,9 @@ enum FileSystem {
         guard fchmod(directory.descriptor, 0o700) == 0 else { throw SystemFailure(errno).at(path, "make private") }
     }
 
+    /// Makes them last: a directory whose name is lost in a crash takes all that is in it along.
     private static func makeDirectories(_ path: String) throws(BrokerError) {
-        guard unsafe mkdir(path, 0o700) != 0 else { return }
+        guard unsafe mkdir(path, 0o700) != 0 else { return try syncDirectory(of: path) }
         let failure = SystemFailure(errno)
         if failure.code == EEXIST { return }
         guard failure.code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
@@ -24,6 +25,14 @@ enum FileSystem {
         }
         try makeDirectories(String(path[..<slash]))
         guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw SystemFailure(errno).at(path, "make") }
+        try syncDirectory(of: path)
+    }
+
+    /// Makes a new name last.
+    static func syncDirectory(of path: String) throws(BrokerError) {
+        let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        try SystemFile(directory, O_RDONLY | O_DIRECTORY).sync()
     }
 
     /// The whole of a small file.

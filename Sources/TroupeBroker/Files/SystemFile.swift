@@ -35,12 +35,12 @@ struct SystemFile: ~Copyable, Sendable {
         return true
     }
 
-    /// Reads at most `count` bytes from the start.
-    func read(upTo count: Int) throws(BrokerError) -> [UInt8] {
+    /// Reads at most `count` bytes from `offset` on.
+    func read(upTo count: Int, from offset: Int = 0) throws(BrokerError) -> [UInt8] {
         var failure: SystemFailure?
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
-                let got = unsafe pread(descriptor, buffer.baseAddress! + filled, count - filled, off_t(filled))
+                let got = unsafe pread(descriptor, buffer.baseAddress! + filled, count - filled, off_t(offset + filled))
                 if got > 0 {
                     filled += got
                 } else if got == 0 {
@@ -89,7 +89,10 @@ struct SystemFailure {
                 .permission,
                 "Not allowed to \(verb) \(path): \(words). Check its owner, its mode and those of its directory.")
         case ENOSPC, EDQUOT:
-            BrokerError(.diskFull, "Cannot \(verb) \(path): \(words). Free some space and start again.")
+            BrokerError(
+                .diskFull,
+                "Cannot \(verb) \(path): \(words). Free some space; a running broker goes on by itself, another has to be started again."
+            )
         default:
             BrokerError(.inputOutput, "Cannot \(verb) \(path): \(words).")
         }

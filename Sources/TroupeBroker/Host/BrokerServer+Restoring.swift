@@ -5,9 +5,9 @@ extension BrokerServer {
     ///
     /// What is not kept, because its readers ask again: reply mailboxes (clients ask for outcomes by id), what lanes held
     /// besides envelopes, which are delivered once more, and who waits for room in a mailbox. Leases are as they were, and
-    /// run one full length from now.
+    /// run one full length from when `finishRestoring(now:)` is called.
     static func restored(
-        _ journal: Journal, _ limits: ShardLimits, _ place: ShardPlace, now: Timestamp
+        _ journal: Journal, _ limits: ShardLimits, _ history: inout BrokerHistory, place: ShardPlace = ShardPlace()
     ) throws(BrokerError) -> sending MailboxMachine {
         var machine = MailboxMachine(limits: limits, place: place, tracksChanges: journal.path != nil)
         let path = journal.path ?? "the journal"
@@ -15,24 +15,22 @@ extension BrokerServer {
             var pages = journal.load(table)
             while let page = try pages.next() {
                 for row in page {
-                    guard let first = row.key.first, let part = JournalPart(rawValue: first) else {
-                        throw BrokerError(
-                            .corrupt,
-                            "The journal \(path) is damaged: it has a row of an unknown kind. It was left as it is: restore a copy, or move it away to start anew."
-                        )
-                    }
                     do {
+                        if BrokerHistory.owns(row.key) {
+                            try history.restore(row.key, row.value)
+                            continue
+                        }
+                        guard let first = row.key.first, let part = JournalPart(rawValue: first) else {
+                            throw ExchangeError(.corrupt, "it has a row of an unknown kind")
+                        }
                         try machine.restore(part, key: Array(row.key.dropFirst()), value: row.value)
                     } catch {
-                        throw BrokerError(
-                            .corrupt,
-                            "The journal \(path) is damaged: \(error.message). It was left as it is: restore a copy, or move it away to start anew."
-                        )
+                        let words = (error as? ExchangeError)?.message ?? "\(error)"
+                        throw JournalHeader.corrupt(path, words)
                     }
                 }
             }
         }
-        machine.finishRestoring(now: now)
         return machine
     }
 

@@ -10,14 +10,19 @@ package import TroupeCore
 /// Steps of the machine and what they append to the journal are in one order, that of the lock; the disk, the encoding of
 /// answers and their sending are outside of it, and steps that come while the disk is busy share its next write.
 package final class BrokerServer: Sendable {
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         var machine: MailboxMachine
+        var journal: Journal
+        var history: BrokerHistory
         var held: HeldReads
         var isClosed = false
+        /// Why the journal cannot be written; until it is mended the machine is ahead of it, and nothing is answered.
+        var failure: BrokerError?
     }
 
     /// What a step leaves to do outside of the lock.
     private struct Step {
+        var journal: Journal
         var duty: Journal.Duty
         /// When time will bring something, and when a held read is over.
         var due: Timestamp?
@@ -35,14 +40,17 @@ package final class BrokerServer: Sendable {
         package var proofTimeout = Duration.seconds(30)
         /// Which shard of how many it serves.
         package var place = ShardPlace()
+        /// The shortest pause before a journal that could not be written is tried again.
+        package var mendingPause = Duration.seconds(1)
+        /// False for a test that compares an empty shard with a machine whose counter begins at zero.
+        package var countsFromClock = true
         package init() {}
     }
 
-    private let state: Mutex<State>
-    private let journal: Journal
-    private let clock: any ExchangeClock
-    private let logger: Logger
-    private let options: Options
+    let state: Mutex<State>
+    let clock: any ExchangeClock
+    let logger: Logger
+    let options: Options
     private let doorkeeper: Doorkeeper
     private let replier = Mutex<NNGReplier?>(nil)
     private let ticker = Mutex<Alarm?>(nil)
@@ -51,20 +59,26 @@ package final class BrokerServer: Sendable {
 
     /// Reads back the journal. Blocks for as long as that takes.
     ///
-    /// - Parameter tokens: for each address that it will listen at, what its peers have to prove; nil where they need not.
+    /// - Parameters:
+    ///   - tokens: for each address that it will listen at, what its peers have to prove; nil where they need not.
+    ///   - clock: for tests; nil is a ``BrokerClock``.
     /// - Throws: ``BrokerError`` if an entry of the journal cannot be read; nothing was changed then.
     package init(
         journal: Journal, tokens: [BrokerToken?], limits: ShardLimits = .init(),
-        clock: any ExchangeClock = SystemClock(), logger: Logger, options: Options = .init()
+        clock: (any ExchangeClock)? = nil, logger: Logger, options: Options = .init()
     ) throws(BrokerError) {
-        self.journal = journal
-        self.clock = clock
         self.logger = logger
         self.options = options
         doorkeeper = Doorkeeper(tokens: tokens)
         description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
-        let machine = try Self.restored(journal, limits, options.place, now: clock.now())
-        state = Mutex(State(machine: machine, held: HeldReads(countMax: options.heldMax)))
+        var history = BrokerHistory()
+        var machine = try Self.restored(journal, limits, &history, place: options.place)
+        history.begin()
+        let clock = clock ?? BrokerClock(after: machine.restoredTime)
+        self.clock = clock
+        if options.countsFromClock || !journal.isNew { machine.finishRestoring(now: clock.now()) }
+        let held = HeldReads(countMax: options.heldMax)
+        state = Mutex(State(machine: machine, journal: journal, history: history, held: held))
         sweeper.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.sweep() } }
         guard options.ticksItself else { return }
         ticker.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tick() } }
@@ -88,9 +102,9 @@ package final class BrokerServer: Sendable {
 
     /// Answers what is under way, closes the journal, then the connections. Blocks. A second call does nothing.
     package func close() {
-        let held = state.withLock { state in
+        let (held, journal) = state.withLock { state in
             state.isClosed = true
-            return state.held.takeAll()
+            return (state.held.takeAll(), state.journal)
         }
         for read in held { read.request.reply(Self.going) }
         ticker.withLock { $0 }?.cancel()
@@ -148,19 +162,27 @@ package final class BrokerServer: Sendable {
         case .goodbye:
             forget(request.peer)
             // After what is on its way to it.
-            journal.append([]) { _ in request.reply(Frame(.answer)) }
+            state.withLock { $0.journal }.append([]) { _ in request.reply(Frame(.answer)) }
         // Where contexts run out, nobody is kept waiting.
-        case .perform(let operation, let wait): perform(operation, for: request, wait: request.isCrowded ? .zero : wait)
+        case .perform(let operation, let wait, let seen):
+            perform(operation, for: request, wait: request.isCrowded ? .zero : wait, seen: seen)
         }
     }
 
-    private func perform(_ operation: Operation, for request: NNGRequest?, wait: Duration = .zero) {
+    private func perform(
+        _ operation: Operation, for request: NNGRequest?, wait: Duration = .zero, seen: HistoryMark? = nil
+    ) {
         let now = clock.now()
-        let step = state.withLock { state -> Step? in
-            state.isClosed ? nil : take(operation, for: request, wait: wait, now: now, &state)
+        let (step, refusal) = state.withLock { state -> (Step?, Frame) in
+            if state.isClosed { return (nil, Self.going) }
+            if let failure = state.failure { return (nil, Self.refusal(failure)) }
+            if let request, let loss = seen.flatMap({ state.history.loss($0) }) {
+                return (amend(loss, for: request, now: now, &state), Self.going)
+            }
+            return (take(operation, for: request, wait: wait, now: now, &state), Self.going)
         }
-        guard let step else { return request?.reply(Self.going) ?? () }
-        journal.discharge(step.duty)
+        guard let step else { return request?.reply(refusal) ?? () }
+        step.journal.discharge(step.duty)
         if let due = step.due { ticker.withLock { $0 }?.set(due) }
         if let until = step.heldUntil { sweeper.withLock { $0 }?.set(until) }
     }
@@ -184,35 +206,66 @@ package final class BrokerServer: Sendable {
                 answers.append((request, answer))
             }
         }
+        return finish(answers.map { ($0, .answer($1)) }, heldUntil, now, &state)
+    }
+
+    /// Instead of a step: who asks has seen what this broker does not have. Nobody may go on with what is lost, so all
+    /// leases are void, once in a run; workers are told, and activate their actors from what is stored.
+    private func amend(
+        _ loss: BrokerHistory.Loss, for request: NNGRequest, now: Timestamp, _ state: inout State
+    ) -> Step {
+        if state.history.amend() {
+            logger.error(
+                "the exchange went back in time: a member has seen more than the journal holds; all leases are void",
+                metadata: ["lost": loss.steps.map { "at least \($0) steps" } ?? "another history"])
+            state.machine.voidLeases(now: now)
+        }
+        return finish([(request, .wentBack(loss))], nil, now, &state)
+    }
+
+    /// What follows a change of the machine: reads that have news, and the journal.
+    private func finish(
+        _ answers: [(request: NNGRequest, content: BrokerAnswer.Content)], _ heldUntil: Timestamp?, _ now: Timestamp,
+        _ state: inout State
+    ) -> Step {
+        var answers = answers
         let effects = state.machine.takeEffects()
         for (reader, read) in state.held.take(effects) {
             let answer = state.machine.perform(read.operation, now: now)
             if answer.isEmptyRead {
                 _ = state.held.hold(read, for: reader)
             } else {
-                answers.append((read.request, answer))
+                answers.append((read.request, .answer(answer)))
             }
         }
-        let rows = Self.rows(effects.changes, of: state.machine)
-        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, $0) }
-        return Step(duty: duty, due: options.ticksItself ? state.machine.nextDue() : nil, heldUntil: heldUntil)
+        let rows = state.history.counting(Self.rows(effects.changes, of: state.machine))
+        let (journal, mark) = (state.journal, state.history.mark)
+        let duty = journal.enqueue(rows) { [weak self, answers] in self?.reply(answers, mark, $0, journal) }
+        let due = options.ticksItself ? state.machine.nextDue() : nil
+        return Step(journal: journal, duty: duty, due: due, heldUntil: heldUntil)
     }
 
     /// Lets answers out, now that the journal has what they depend on.
-    private func reply(_ answers: [(request: NNGRequest, answer: Answer)], _ result: Result<Void, BrokerError>) {
+    private func reply(
+        _ answers: [(request: NNGRequest, content: BrokerAnswer.Content)], _ mark: HistoryMark,
+        _ result: Result<Void, BrokerError>, _ journal: Journal
+    ) {
         switch result {
         case .success:
-            for (request, answer) in answers { request.reply(Self.frame(answer)) }
+            for (request, content) in answers { request.reply(Self.frame(BrokerAnswer(mark, content))) }
         case .failure(let error):
-            logger.error("the journal cannot be written", metadata: ["error": "\(error)"])
-            let refusal = Frame.refusal(.unavailable, "The broker's journal cannot be written: \(error.message)")
-            for (request, _) in answers { request.reply(refusal) }
+            stopAnswering(error, journal)
+            for (request, _) in answers { request.reply(Self.refusal(error)) }
         }
     }
 
-    private static func frame(_ answer: Answer) -> Frame {
+    static func refusal(_ error: BrokerError) -> Frame {
+        .refusal(.unavailable, "The broker cannot write its journal and answers nothing until it can: \(error.message)")
+    }
+
+    private static func frame(_ answer: BrokerAnswer) -> Frame {
         do {
-            return Frame(.answer, try BrokerAnswer.encoded(answer))
+            return Frame(.answer, try answer.encoded())
         } catch {
             return .refusal(.unavailable, "The answer cannot be encoded: \(error)")
         }
@@ -220,7 +273,7 @@ package final class BrokerServer: Sendable {
 
     // MARK: Time
 
-    private func tick() {
+    func tick() {
         ticker.withLock { $0 }?.set(clock.now() + options.tickInterval)
         perform(.tick(budget: 1000), for: nil)
     }

@@ -13,6 +13,8 @@ package struct BrokerServiceConfiguration: Sendable {
     package var syncInterval = Duration.milliseconds(100)
     /// Bytes that the journal may grow to.
     package var journalSizeBytesMax: Int?
+    /// Bytes that the journal's write-ahead log may hold before it is moved into the file.
+    package var journalLogSizeBytesMax = 16 << 20
     package var limits = ShardLimits()
 
     package init(listen: [BrokerAddress], journalDirectory: String?, durability: DurabilityClass) {
@@ -104,6 +106,7 @@ package struct BrokerService: Service {
         var options = JournalOptions(durability: configuration.durability)
         options.syncInterval = configuration.syncInterval
         options.sizeBytesMax = configuration.journalSizeBytesMax
+        options.checkpointPages = max(1, configuration.journalLogSizeBytesMax / 4096)
         return try Journal.open(directory + "/journal.sqlite", options: options)
     }
 }

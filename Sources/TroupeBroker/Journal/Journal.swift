@@ -11,8 +11,8 @@ package struct JournalTicket: Sendable, Hashable, Comparable {
 /// Remembers a broker's state on disk, with group commit: everything that is appended while a transaction is being written
 /// goes into the next one, so a sync is shared by all who wait.
 ///
-/// `append` may be called from any thread and never waits for the disk. Once a write has failed the journal refuses all that follows, and the broker
-/// must acknowledge nothing more: memory and disk no longer agree.
+/// `append` may be called from any thread and never waits for the disk. Once a write has failed the journal refuses all that
+/// follows, since memory and disk no longer agree: the broker acknowledges nothing more until it has read the file anew.
 package final class Journal: Sendable {
     private struct State {
         var pending = JournalBatch()
@@ -33,6 +33,8 @@ package final class Journal: Sendable {
     package let options: JournalOptions
     /// The journal's file; nil when it is volatile.
     package var path: String? { file?.path }
+    /// Whether nothing was there before it was opened; also when it is volatile.
+    package var isNew: Bool { file?.isNew ?? true }
     private let file: JournalFile?
     private let state = Mutex(State())
     /// Held while a batch is taken and written.
@@ -41,24 +43,36 @@ package final class Journal: Sendable {
     private let queue: DispatchQueue
     private let syncer: JournalSyncer?
 
+    /// The same file opened anew, once this one is closed.
+    func reopened() throws(BrokerError) -> Journal {
+        guard let file else { return .volatile() }
+        return try Journal.open(file.path, options: options)
+    }
+
     /// A journal that remembers nothing.
-    package static func volatile() -> Journal { Journal(nil, JournalOptions(durability: .volatile)) }
+    package static func volatile() -> Journal { Journal(nil, nil, JournalOptions(durability: .volatile)) }
 
     /// Opens the journal at the path, or makes one.
     ///
     /// - Throws: `BrokerError` that names the file and the remedy: `foreignFile`, `corrupt`, `newerVersion`, `busy`,
     ///   `permission`, `diskFull`, `inputOutput`. A file that is refused is left as it is.
     package static func open(_ path: String, options: JournalOptions) throws(BrokerError) -> Journal {
-        guard options.durability != .volatile else { return Journal(nil, options) }
-        return Journal(try JournalFile(path, options: options), options)
+        guard options.durability != .volatile else { return Journal(nil, nil, options) }
+        let file = try JournalFile(path, options: options)
+        do throws(BrokerError) {
+            return Journal(file, options.durability == .journaled ? try JournalSyncer(path) : nil, options)
+        } catch {
+            try? file.close()
+            throw error
+        }
     }
 
-    private init(_ file: JournalFile?, _ options: JournalOptions) {
+    private init(_ file: JournalFile?, _ syncer: JournalSyncer?, _ options: JournalOptions) {
         self.file = file
         self.options = options
         let queue = DispatchQueue(label: "troupe.journal", qos: .userInitiated)
         self.queue = queue
-        syncer = file.flatMap { options.durability == .journaled ? JournalSyncer($0.path) : nil }
+        self.syncer = syncer
     }
 
     /// Adds changes, all or none of which will reach the disk, and calls back when an answer that depends on them may go

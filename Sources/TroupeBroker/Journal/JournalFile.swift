@@ -8,6 +8,8 @@ import TroupeCore
 /// Used by one thread at a time, which `DatabaseQueue` sees to.
 struct JournalFile: Sendable {
     let path: String
+    /// Whether it was made by this opening.
+    let isNew: Bool
     private let database: DatabaseQueue
 
     /// Opens the journal, or makes a new one where there is no file.
@@ -16,15 +18,20 @@ struct JournalFile: Sendable {
     ///   is then left as it is; `busy`, `permission`, `diskFull`, `inputOutput`.
     init(_ path: String, options: JournalOptions) throws(BrokerError) {
         self.path = path
-        if try !JournalFile.exists(path) { try JournalFile.create(path) }
-        let wasClosed = try JournalHeader.check(path)
+        isNew = try !JournalFile.exists(path)
+        if isNew { try JournalFile.create(path) }
+        try JournalHeader.check(path)
+        if let damage = try JournalLog(path + "-wal").damage(options.durability == .durable) {
+            throw JournalHeader.corrupt(path, damage)
+        }
         do {
             database = try DatabaseQueue(path: path, configuration: JournalFile.configuration(options))
             try database.writeWithoutTransaction { db in
-                if !wasClosed { try JournalFile.quickCheck(db) }
+                try JournalFile.quickCheck(db)
                 try JournalFile.checkTables(db)
-                // An older program must not read what this one writes.
-                try db.execute(sql: "PRAGMA user_version = \(JournalHeader.version)")
+                try JournalFile.upgrade(db, path)
+                // Members are going to be told of what a process left in the log without a sync: it must last from now on.
+                try JournalFile.emptyLog(db)
                 if let limit = options.sizeBytesMax {
                     let page = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 4096
                     _ = try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(max(1, limit / page))")
@@ -64,17 +71,11 @@ struct JournalFile: Sendable {
             }
             guard unsafe link(fresh, path) == 0 else { throw SystemFailure(errno).at(path, "make") }
             FileSystem.remove(fresh)
-            try syncDirectory(of: path)
+            try FileSystem.syncDirectory(of: path)
         } catch {
             FileSystem.remove(fresh)
             throw error
         }
-    }
-
-    /// Makes the new name last.
-    private static func syncDirectory(of path: String) throws(BrokerError) {
-        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        try SystemFile(directory, O_RDONLY | O_DIRECTORY).sync()
     }
 
     private static func definition(_ table: JournalTable) -> String {
@@ -94,6 +95,37 @@ struct JournalFile: Sendable {
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(options.checkpointPages)")
         }
         return configuration
+    }
+
+    /// Brings a journal of an older version to this one, in one transaction: an older program must not read what this one
+    /// writes. The file's header may be older than what the log says.
+    private static func upgrade(_ db: Database, _ path: String) throws {
+        let found = try UInt32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        try JournalHeader.check(version: found, path)
+        guard found < JournalHeader.version else { return }
+        try db.inTransaction(.immediate) {
+            if found < JournalHeader.versionOfChecksums {
+                for table in JournalTable.allCases { try addChecksums(to: table, db) }
+            }
+            try db.execute(sql: "PRAGMA user_version = \(JournalHeader.version)")
+            return .commit
+        }
+    }
+
+    private static func addChecksums(to table: JournalTable, _ db: Database) throws {
+        let update = try db.makeStatement(sql: "UPDATE \(table.rawValue) SET value = ? WHERE key = ?")
+        var last: Data?
+        while true {
+            let condition = last == nil ? "" : "WHERE key > ?"
+            let sql = "SELECT key, value FROM \(table.rawValue) \(condition) ORDER BY key LIMIT 100"
+            let rows = try Row.fetchAll(db, sql: sql, arguments: last.map { [$0] } ?? [])
+            for row in rows {
+                let key = bytes(row, 0)
+                try update.execute(arguments: [Data(RowChecksum.sealed(bytes(row, 1), table, key)), Data(key)])
+            }
+            guard let final = rows.last else { return }
+            last = Data(bytes(final, 0))
+        }
     }
 
     private static func quickCheck(_ db: Database) throws {
@@ -128,7 +160,7 @@ struct JournalFile: Sendable {
         switch change {
         case .insert(let key, let value), .put(let key, let value):
             let statement = try db.cachedStatement(sql: "INSERT OR REPLACE INTO \(key.table.rawValue) VALUES (?, ?)")
-            try statement.execute(arguments: [Data(key.bytes), Data(value)])
+            try statement.execute(arguments: [Data(key.bytes), Data(RowChecksum.sealed(value, key.table, key.bytes))])
         case .delete(let key):
             let statement = try db.cachedStatement(sql: "DELETE FROM \(key.table.rawValue) WHERE key = ?")
             try statement.execute(arguments: [Data(key.bytes)])
@@ -146,13 +178,23 @@ struct JournalFile: Sendable {
                 let rows = try Row.fetchCursor(db, sql: sql, arguments: key.map { [Data($0)] } ?? [])
                 var found: [(key: [UInt8], value: [UInt8])] = []
                 while let row = try rows.next() {
-                    found.append((JournalFile.bytes(row, 0), JournalFile.bytes(row, 1)))
+                    let key = JournalFile.bytes(row, 0)
+                    guard let value = RowChecksum.opened(JournalFile.bytes(row, 1), table, key) else {
+                        throw JournalHeader.corrupt(
+                            path, "the row '\(JournalFile.shown(key))' is not as it was written")
+                    }
+                    found.append((key, value))
                 }
                 return found
             }
         } catch {
             throw JournalFile.explain(error, path)
         }
+    }
+
+    /// A key for people.
+    private static func shown(_ key: [UInt8]) -> String {
+        String(decoding: key.prefix(80).map { (0x20..<0x7F).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
     }
 
     private static func bytes(_ row: Row, _ index: Int) -> [UInt8] {
@@ -169,14 +211,21 @@ struct JournalFile: Sendable {
         }
     }
 
-    /// Moves the log into the file and closes both, so that the next opening finds a clean end.
+    /// Moves the log into the file and closes both, so that the next opening finds a clean end. What cannot be moved stays
+    /// in the log.
     func close() throws(BrokerError) {
+        let moved = Result { try database.writeWithoutTransaction { db in try JournalFile.emptyLog(db) } }
         do {
-            try database.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
             try database.close()
+            try moved.get()
         } catch {
             throw JournalFile.explain(error, path)
         }
+    }
+
+    /// Moves the log into the file, and syncs that.
+    private static func emptyLog(_ db: Database) throws {
+        try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     /// What an SQLite error means to the user.
@@ -190,7 +239,7 @@ struct JournalFile: Sendable {
         case .SQLITE_FULL:
             BrokerError(
                 .diskFull,
-                "The journal \(path) cannot grow: its disk or its size limit is full. Free space or raise the limit, then start the broker again; nothing acknowledged is lost."
+                "The journal \(path) cannot grow: its disk or its size limit is full. Free space, and a running broker goes on by itself; or start it with a higher limit. Nothing acknowledged is lost."
             )
         case .SQLITE_CORRUPT:
             BrokerError(
@@ -210,7 +259,7 @@ struct JournalFile: Sendable {
         default:
             BrokerError(
                 .inputOutput,
-                "The journal \(path) failed: \(words) (SQLite \(error.extendedResultCode.rawValue)). Check the disk, then start the broker again."
+                "The journal \(path) failed: \(words) (SQLite \(error.extendedResultCode.rawValue)). Check the disk; a running broker goes on by itself when it can, another has to be started again."
             )
         }
     }

@@ -5,15 +5,16 @@ import Glibc
 enum JournalHeader {
     /// "TRPJ".
     static let applicationID: UInt32 = 0x5452_504a
-    /// 2 may hold an outbox and what came from others' outboxes; all else is as in 1.
-    static let version: UInt32 = 2
+    /// 1: rows without checksums. 2: may hold an outbox and what came from others' outboxes. 3: each row ends with a
+    /// checksum (``RowChecksum``), and the journal tells its history.
+    static let version: UInt32 = 3
     static let oldestVersion: UInt32 = 1
+    static let versionOfChecksums: UInt32 = 3
     private static let bytes = 100
     private static let magic = Array("SQLite format 3\0".utf8)
 
-    /// Checks the header.
-    /// - Returns: Whether the journal was closed properly, so that it need not be looked through.
-    static func check(_ path: String) throws(BrokerError) -> Bool {
+    /// Checks the header, and the length of a journal that was closed.
+    static func check(_ path: String) throws(BrokerError) {
         let file = try SystemFile(path, O_RDWR)
         let header = try file.read(upTo: bytes)
         let status = file.status
@@ -21,7 +22,12 @@ enum JournalHeader {
         guard header.count == bytes else { throw foreign(path, "it has only \(header.count) bytes") }
         guard header.starts(with: magic) else { throw foreign(path, "it is no SQLite file") }
         guard number(header, 68) == applicationID else { throw foreign(path, "another program made it") }
-        let found = number(header, 60)
+        try check(version: number(header, 60), path)
+        guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return }
+        try checkLength(header, Int(status.st_size), path)
+    }
+
+    static func check(version found: UInt32, _ path: String) throws(BrokerError) {
         guard found <= version else {
             throw BrokerError(
                 .newerVersion,
@@ -29,9 +35,6 @@ enum JournalHeader {
             )
         }
         guard found >= oldestVersion else { throw corrupt(path, "its version is \(found)") }
-        guard (FileSystem.size(path + "-wal") ?? 0) == 0 else { return false }
-        try checkLength(header, Int(status.st_size), path)
-        return true
     }
 
     private static func checkLength(_ header: [UInt8], _ size: Int, _ path: String) throws(BrokerError) {
@@ -52,7 +55,7 @@ enum JournalHeader {
         )
     }
 
-    private static func corrupt(_ path: String, _ why: String) -> BrokerError {
+    static func corrupt(_ path: String, _ why: String) -> BrokerError {
         BrokerError(
             .corrupt,
             "The journal \(path) is damaged: \(why). It was left as it is: restore a copy, or move it away to start anew."

@@ -8,15 +8,16 @@ import Synchronization
 /// what a power cut can take by time.
 final class JournalSyncer: Sendable {
     private struct State: ~Copyable {
-        var log: SystemFile?
+        let log: SystemFile
         var isScheduled = false
     }
 
-    private let logPath: String
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(_ journalPath: String) {
-        logPath = journalPath + "-wal"
+    /// Opens the log, which is there from the opening of the journal on and stays the same file until it is closed: a
+    /// broker that runs out of descriptors later can still sync.
+    init(_ journalPath: String) throws(BrokerError) {
+        state = Mutex(State(log: try SystemFile(journalPath + "-wal", O_RDWR)))
     }
 
     /// Notes a write; all of them within the interval share a sync. `failed` is called on the queue.
@@ -36,9 +37,7 @@ final class JournalSyncer: Sendable {
     private func sync() throws(BrokerError) {
         try state.withLock { state throws(BrokerError) in
             state.isScheduled = false
-            // The log appears with the first write and stays the same file until the journal is closed.
-            if state.log == nil { state.log = try SystemFile(logPath, O_RDWR) }
-            try state.log?.sync()
+            try state.log.sync()
         }
     }
 }

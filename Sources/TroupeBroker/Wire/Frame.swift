@@ -3,7 +3,8 @@
 /// The two bytes of the head are all that a request costs beyond its operation: a peer proves once per connection who
 /// it is (``PeerGate``), so requests carry no credentials.
 package struct Frame: Sendable, Hashable {
-    /// The version of the broker protocol that this code speaks. 2 knows of other shards: outboxes in heartbeats and statistics.
+    /// The version of the broker protocol that this code speaks. 2: answers say how far the broker has come, heartbeats and
+    /// statistics tell of outboxes.
     package static let currentVersion: UInt8 = 2
     package static let headBytes = 2
 

@@ -34,6 +34,12 @@ struct JournalOptionsGroup: ParsableArguments {
         help: ArgumentHelp("Bytes that the journal may grow to; past it nothing is acknowledged.", valueName: "bytes"))
     var journalSizeMax: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Bytes that the journal's log may hold before it is moved into the journal; 16 MiB unless given.",
+            valueName: "bytes"))
+    var journalLogMax: Int?
+
     /// Durable, unless said otherwise or there is no directory.
     var effectiveDurability: DurabilityClass { durability?.level ?? (journal == nil ? .volatile : .durable) }
 
@@ -44,13 +50,16 @@ struct JournalOptionsGroup: ParsableArguments {
         guard journalSizeMax.map({ $0 > 0 }) ?? true else {
             throw ValidationError("--journal-size-max takes a positive number")
         }
+        guard journalLogMax.map({ $0 > 0 }) ?? true else {
+            throw ValidationError("--journal-log-max takes a positive number")
+        }
     }
 
     func configuration(listen: [String]) -> BrokerConfiguration {
         BrokerConfiguration(
             listen: listen, journalDirectory: journal, durability: effectiveDurability,
             syncInterval: syncInterval.duration,
-            journalSizeBytesMax: journalSizeMax)
+            journalSizeBytesMax: journalSizeMax, journalLogSizeBytesMax: journalLogMax)
     }
 }
 

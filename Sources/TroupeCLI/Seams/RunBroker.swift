@@ -12,6 +12,8 @@ struct BrokerConfiguration: Sendable, Equatable {
     var syncInterval: Duration
     /// Bytes that the journal may grow to.
     var journalSizeBytesMax: Int?
+    /// Bytes that the journal's log may hold before it is moved into the file.
+    var journalLogSizeBytesMax: Int?
 }
 
 /// What a broker says when it answers: where, and what it promises.
@@ -31,6 +33,7 @@ func runBroker(
             journalDirectory: configuration.journalDirectory, durability: configuration.durability)
         service.syncInterval = configuration.syncInterval
         service.journalSizeBytesMax = configuration.journalSizeBytesMax
+        if let limit = configuration.journalLogSizeBytesMax { service.journalLogSizeBytesMax = limit }
         try await BrokerService(service) { ready in
             for url in ready.addresses { onReady(BrokerReadiness(url: url, durability: ready.durability)) }
         }.run()

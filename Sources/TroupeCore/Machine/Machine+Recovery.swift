@@ -257,6 +257,13 @@ extension MailboxMachine {
         completed.append((entry.completion, id))
     }
 
+    /// The latest time that what was restored tells of, before ``finishRestoring(now:)``: nothing happened after it, but
+    /// for what a worker's next heartbeat would have told.
+    package var restoredTime: Timestamp { max(now, Timestamp(milliseconds: Int64(counter >> Self.counterShift))) }
+
+    /// How the counter's jumps divide into milliseconds of the clock and numbers within one.
+    private static let counterShift: UInt64 = 10
+
     /// Puts together what follows from the rest: who is ready, who could host, and what workers had on their way. Leases
     /// get one more full length, since nobody could renew them meanwhile.
     package mutating func finishRestoring(now time: Timestamp) {
@@ -279,12 +286,17 @@ extension MailboxMachine {
         effects = Effects(changes: effects.changes)
     }
 
-    /// The end of the journal may be lost, and with it epochs that were given out: none must be given out twice. The
-    /// clock is beyond what a counter that began at it has reached.
+    /// The end of the journal may be lost, or all of it, and with it epochs that were given out: none must be given out
+    /// twice. The clock is beyond what a counter that began at it has reached.
     private mutating func jumpCounter() {
-        guard counter > 0 else { return }
-        counter = max(counter, UInt64(max(0, now.milliseconds)) << 10)
+        counter = max(counter, UInt64(max(0, now.milliseconds)) << Self.counterShift)
         note(.counter)
+    }
+
+    /// Takes all actors from all workers, who register again: somebody has seen more of this shard than it holds.
+    package mutating func voidLeases(now time: Timestamp) {
+        now = max(now, time)
+        for id in workers.keys.sorted() { remove(id, isCrash: false) }
     }
 
     /// A lease whose worker is known goes on: its envelopes are delivered once more, and the worker knows which it has.
