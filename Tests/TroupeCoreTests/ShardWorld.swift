@@ -179,9 +179,8 @@ struct ShardWorld {
             bearer.destination = (bearer.source + random.number(1...Self.count - 1)) % Self.count
             let limit = random.pick([1, 2, 200])
             let after: ActorID? = random.chance(30) ? random.pick(actors) : nil
-            if case .outbox(let page) = perform(
-                bearer.source, .outbox(to: bearer.destination, after: after, only: nil, limit: limit)), !page.entries.isEmpty
-            {
+            let read = Operation.outbox(to: bearer.destination, after: after, only: nil, limit: limit)
+            if case .outbox(let page) = perform(bearer.source, read), !page.entries.isEmpty {
                 bearer.phase = .read(page.entries)
             }
         case .read(let entries):
