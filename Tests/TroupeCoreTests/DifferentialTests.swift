@@ -58,7 +58,7 @@ private struct GreedyShard: Shard {
     @Test func `sequences reach every operation and the rare answers`() {
         var operations: [String: Int] = [:]
         var answers: [String: Int] = [:]
-        for seed in DifferentialDriver.seeds(60) {
+        for seed in DifferentialDriver.seeds(200) {
             var generator = OperationGenerator(seed: seed)
             var machine = MailboxMachine(limits: generator.limits, place: generator.place)
             let clock = ManualClock()
