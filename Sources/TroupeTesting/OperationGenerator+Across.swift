@@ -4,11 +4,7 @@ extension OperationGenerator {
     /// What goes on between shards: this one sends, is sent to, and is asked about objects.
     mutating func across(_ now: Timestamp) -> Operation {
         switch random.number(0...99) {
-        case ..<18:
-            .outbox(
-                to: random.number(0...2), after: random.chance(70) ? nil : random.pick(actors),
-                only: random.chance(80) ? nil : random.pick(actors),
-                limit: random.pick([0, 1, 3, 200]))
+        case ..<18: look()
         case ..<36: settle()
         case ..<70: forward(now)
         case ..<82: .condemn(garbage.isEmpty || random.chance(40) ? objectIDs(1...3) : garbage, mark: mark())
@@ -16,6 +12,15 @@ extension OperationGenerator {
         default:
             .acquit(objectIDs(1...3), mark: mark(), recheck: .milliseconds(random.pick([0, 0, 50, 2000])))
         }
+    }
+
+    private mutating func look() -> Operation {
+        let destination = random.number(0...2)
+        let kind = random.number(0...99)
+        let actor: ActorID? = kind < 70 ? nil : random.pick(actors)
+        return .outbox(
+            to: destination, after: kind < 85 ? actor : nil, only: kind < 85 ? nil : actor,
+            limit: random.pick([0, 1, 3, 200]))
     }
 
     private mutating func mark() -> UInt64 { random.pick([1, 2, (1 << 52) - 1]) }
