@@ -1,3 +1,4 @@
+import CBOR
 import Testing
 import TroupeTesting
 
@@ -64,6 +65,25 @@ import TroupeTesting
             epochs += result.activations.map(\.epoch)
         }
         #expect(epochs.count == 3 && Set(epochs).count == 3, "\(epochs)")
+    }
+
+    /// Journals had one counter, then two, and have three.
+    @Test func `counters of older journals are read`() throws {
+        let encoder = CBOREncoder()
+        let values: [(bytes: [UInt8], wanted: [UInt64])] = [
+            (try encoder.encode(UInt64(7)), [7, 0, 0]), (try encoder.encode([7, 8] as [UInt64]), [7, 8, 0]),
+            (try encoder.encode([7, 8, 9] as [UInt64]), [7, 8, 9]),
+        ]
+        for (bytes, wanted) in values {
+            var machine = MailboxMachine()
+            try machine.restore(.counter, key: [], value: bytes)
+            #expect([machine.counter, UInt64(machine.itemCeiling), machine.outboxNumber] == wanted)
+        }
+        for wrong in [[], [1, 2, 3, 4], [1, .max, 3]] as [[UInt64]] {
+            var machine = MailboxMachine()
+            let bytes = try encoder.encode(wrong)
+            #expect(throws: (any Error).self) { try machine.restore(.counter, key: [], value: bytes) }
+        }
     }
 
     @Test(arguments: DifferentialDriver.seeds(100))
