@@ -38,7 +38,7 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let unsupportedVersion = Code(kind: .unsupportedVersion)
         /// The file is not a journal of ours; it was left as it is.
         public static let foreignFile = Code(kind: .foreignFile)
-        /// The journal is damaged; it was left as it is.
+        /// The journal is damaged; nothing was repaired.
         public static let corrupt = Code(kind: .corrupt)
         /// The journal was written by a newer version of Troupe; it was left as it is.
         public static let newerVersion = Code(kind: .newerVersion)

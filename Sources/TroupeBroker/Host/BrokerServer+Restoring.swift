@@ -26,7 +26,7 @@ extension BrokerServer {
                         try machine.restore(part, key: Array(row.key.dropFirst()), value: row.value)
                     } catch {
                         let words = (error as? ExchangeError)?.message ?? "\(error)"
-                        throw JournalHeader.corrupt(path, words)
+                        throw JournalHeader.corruptWithin(path, words)
                     }
                 }
             }

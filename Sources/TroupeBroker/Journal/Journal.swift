@@ -55,7 +55,7 @@ package final class Journal: Sendable {
     /// Opens the journal at the path, or makes one.
     ///
     /// - Throws: `BrokerError` that names the file and the remedy: `foreignFile`, `corrupt`, `newerVersion`, `busy`,
-    ///   `permission`, `diskFull`, `inputOutput`. A file that is refused is left as it is.
+    ///   `permission`, `diskFull`, `inputOutput`. Nothing in a file that is refused is repaired.
     package static func open(_ path: String, options: JournalOptions) throws(BrokerError) -> Journal {
         guard options.durability != .volatile else { return Journal(nil, nil, options) }
         let file = try JournalFile(path, options: options)

@@ -15,7 +15,7 @@ struct JournalFile: Sendable {
     /// Opens the journal, or makes a new one where there is no file.
     ///
     /// - Throws: `foreignFile`, `corrupt` or `newerVersion` when the file is not one that this code may write to, which
-    ///   is then left as it is; `busy`, `permission`, `diskFull`, `inputOutput`.
+    ///   is then left as it is, unless only SQLite could find out: it moves a log on closing as far as that is right. `busy`, `permission`, `diskFull`, `inputOutput`.
     init(_ path: String, options: JournalOptions) throws(BrokerError) {
         self.path = path
         isNew = try !JournalFile.exists(path)
@@ -180,7 +180,7 @@ struct JournalFile: Sendable {
                 while let row = try rows.next() {
                     let key = JournalFile.bytes(row, 0)
                     guard let value = RowChecksum.opened(JournalFile.bytes(row, 1), table, key) else {
-                        throw JournalHeader.corrupt(
+                        throw JournalHeader.corruptWithin(
                             path, "the row '\(JournalFile.shown(key))' is not as it was written")
                     }
                     found.append((key, value))
@@ -244,7 +244,7 @@ struct JournalFile: Sendable {
         case .SQLITE_CORRUPT:
             BrokerError(
                 .corrupt,
-                "The journal \(path) is damaged (\(words)). It was left as it is: restore a copy, or move it away to start anew."
+                "The journal \(path) is damaged (\(words)). Nothing was repaired: restore a copy, or move it away to start anew."
             )
         case .SQLITE_NOTADB:
             BrokerError(

@@ -55,6 +55,14 @@ enum JournalHeader {
         )
     }
 
+    /// Of damage that is found when the file is open, and its log may have been moved into it.
+    static func corruptWithin(_ path: String, _ why: String) -> BrokerError {
+        BrokerError(
+            .corrupt,
+            "The journal \(path) is damaged: \(why). Nothing was repaired: restore a copy, or move it away to start anew."
+        )
+    }
+
     static func corrupt(_ path: String, _ why: String) -> BrokerError {
         BrokerError(
             .corrupt,
