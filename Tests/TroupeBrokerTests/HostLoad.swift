@@ -10,6 +10,8 @@ final class Load: Sendable {
     private struct State {
         var results: [CallID: [UInt8]] = [:]
         var mayStop = false
+        /// Nothing more will be done.
+        var isOver = false
         var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
     }
     private let state = Mutex(State())
@@ -22,11 +24,11 @@ final class Load: Sendable {
 
     func stop() { state.withLock { $0.mayStop = true } }
 
-    /// Returns when so many calls have been committed.
+    /// Returns when so many calls have been committed, or the load is over.
     func hasDone(_ count: Int) async {
         await withCheckedContinuation { continuation in
             let isDone = state.withLock { state in
-                guard state.results.count < count else { return true }
+                guard state.results.count < count, !state.isOver else { return true }
                 state.waiters.append((count, continuation))
                 return false
             }
@@ -55,6 +57,7 @@ final class Load: Sendable {
         }
         let waiters = state.withLock { state in
             defer { state.waiters = [] }
+            state.isOver = true
             return state.waiters
         }
         for waiter in waiters { waiter.continuation.resume() }

@@ -15,7 +15,8 @@ struct JournalFile: Sendable {
     /// Opens the journal, or makes a new one where there is no file.
     ///
     /// - Throws: `foreignFile`, `corrupt` or `newerVersion` when the file is not one that this code may write to, which
-    ///   is then left as it is, unless only SQLite could find out: it moves a log on closing as far as that is right. `busy`, `permission`, `diskFull`, `inputOutput`.
+    ///   is then left as it is, unless only SQLite could find out: on closing it moves a log as far as that is right;
+    ///   `busy`, `permission`, `diskFull`, `inputOutput`.
     init(_ path: String, options: JournalOptions) throws(BrokerError) {
         self.path = path
         isNew = try !JournalFile.exists(path)
