@@ -9,15 +9,15 @@ import TroupeStore
         try registry.register(store)
         let policy = AutoProxy(store: store, thresholdBytes: 1000, registry: registry)
         let small = try CBOREncoder().encode([Double](repeating: 1, count: 100))
-        let kept = try await policy.substituteIfLarge(small)
+        let kept = try policy.substitute(for: small)
         #expect(kept.item == small && kept.reference == nil)
         #expect(try await policy.expand(small[...]) == small[...])
         let large = try CBOREncoder().encode([Double](repeating: 1, count: 1000))
-        let (item, pinned) = try await policy.substituteIfLarge(large, typeName: "Array<Double>")
+        let (item, pinned) = try policy.substitute(for: large)
         let reference = try #require(pinned)
+        try await policy.put(large, at: reference)
         #expect(item.count < 200 && Substitute.isSubstitute(item[...]) && reference.isManaged)
         #expect(reference.key.count == 32)
-        #expect(try Substitute(item)?.typeName == "Array<Double>")
         await registry.prefetch([reference])
         #expect(try await policy.expand(item[...]) == large[...])
         #expect(connector.getCount == 1, "prefetched bytes are at hand")
@@ -30,8 +30,9 @@ import TroupeStore
     @Test func malformedSubstitutes() async throws {
         let reference = try ObjectReference(
             store: "s", kind: "file", address: "/x", key: "k", sizeBytes: 5, isManaged: true)
-        let item = Substitute(reference: reference).encoded
+        let item = Substitute(reference: reference, typeName: "Array<Double>").encoded
         #expect(try Substitute(item)?.reference == reference)
+        #expect(try Substitute(item)?.typeName == "Array<Double>")
         for size in 5..<item.count {
             #expect(await storeErrorCode { _ = try Substitute(Array(item.prefix(size))) } == .notDecodable)
         }

@@ -250,11 +250,7 @@ final class ActivationHost: Sendable {
                 let (items, references) = try await system.data.offload([result], noted: handler.noted, on: shard)
                 return (items[0], references)
             } catch let error as TroupeError where error.code == .exchange {
-                let isVoid = state.withLock { state in
-                    if case .void = state.phase { return true }
-                    return false
-                }
-                guard !isVoid, !Task.isCancelled else { throw error }
+                guard !isVoid.isSet, !Task.isCancelled else { throw error }
                 attempt += 1
                 let wait = Duration.milliseconds(min(1000, 10 << min(attempt, 7)))
                 try? await system.courier.clock.sleep(until: system.courier.clock.now() + wait)

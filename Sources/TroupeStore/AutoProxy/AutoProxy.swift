@@ -1,8 +1,8 @@
 /// The policy by which large arguments and results go into a store by themselves, and the two operations it needs.
 ///
-/// The sender calls ``substituteIfLarge(_:typeName:)`` on each encoded argument; the receiver calls ``expand(_:)`` on
-/// each slot before it decodes it. Objects are managed: the exchange counts the references and has the last one
-/// released.
+/// The sender asks for a ``substitute(for:)`` of each encoded argument, has the exchange hold its object, and puts the
+/// bytes there; the receiver calls ``expand(_:)`` on each slot before it decodes it. Objects are managed: the exchange
+/// counts the references and has the last one released.
 public struct AutoProxy: Sendable {
     public let store: Store
     /// Encoded arguments and results above this size are put into the store; default 100 KiB.
@@ -22,11 +22,6 @@ public struct AutoProxy: Sendable {
         self.registry = registry
     }
 
-    /// Puts encoded bytes into the store under a new key that cannot be guessed.
-    public func offload(_ bytes: [UInt8]) async throws(StoreError) -> ObjectReference {
-        try await store.put(bytes: bytes, expiresAfter: expiresAfter, isManaged: true)
-    }
-
     /// The bytes that were offloaded, here or elsewhere; prefetched ones are at hand.
     public func load(_ reference: ObjectReference) async throws(StoreError) -> [UInt8] {
         if reference.store == store.name && reference.address == store.connector.address {
@@ -35,18 +30,8 @@ public struct AutoProxy: Sendable {
         return try await registry.store(for: reference).bytes(reference)
     }
 
-    /// The item to send: the bytes themselves, or, above the threshold, a substitute and the reference to pin.
-    ///
-    /// If the message is not sent after all, release the reference (``StoreRegistry/release(_:)``).
-    public func substituteIfLarge(
-        _ bytes: [UInt8], typeName: String = ""
-    ) async throws(StoreError) -> (item: [UInt8], reference: ObjectReference?) {
-        guard bytes.count > thresholdBytes else { return (bytes, nil) }
-        let reference = try await offload(bytes)
-        return (Substitute(reference: reference, typeName: typeName).encoded, reference)
-    }
-
-    /// The item to send, and the reference under which the bytes must be put before it is sent, if they are large.
+    /// The item to send: the bytes themselves, or, above the threshold, a substitute under a new key that cannot be guessed,
+    /// and the reference at which they must be ``put(_:at:)`` before it is sent.
     package func substitute(
         for bytes: [UInt8]
     ) throws(StoreError) -> (item: [UInt8], reference: ObjectReference?) {
