@@ -10,6 +10,8 @@ struct Caller {
     let ledger: Ledger
     let clock: SimulatedClock
     let cells: [String]
+    /// Actors whose turns interleave.
+    let interleaving: [String]
     var random: SplitMix64
 
     mutating func run(_ count: Int) async {
@@ -23,15 +25,18 @@ struct Caller {
 
     // MARK: Calls that leave something in logs
 
-    private enum Act { case note, tell, refuse, linger, relay, fan, arm, poison }
+    private enum Act { case note, tell, refuse, linger, relay, fan, arm, poison, round }
 
     private mutating func effects(_ number: Int) async {
-        let act = random.pick([
-            Act.note, .note, .tell, .tell, .tell, .refuse, .linger, .relay, .relay, .fan, .arm, .poison,
-        ])
+        let isInterleaving = !interleaving.isEmpty && random.chance(30)
+        // What changes the state before it waits is not undone by an actor whose turns interleave.
+        let act = random.pick(
+            isInterleaving
+                ? [Act.note, .tell, .round, .round]
+                : [.note, .note, .tell, .tell, .tell, .refuse, .linger, .relay, .relay, .fan, .arm, .poison])
         let token = "\(name).\(number)"
-        let target = random.pick(cells)
-        let others = cells.filter { $0 != target }
+        let target = random.pick(isInterleaving ? interleaving : cells)
+        let others = (isInterleaving ? interleaving : cells).filter { $0 != target }
         let (one, two, wait) = (random.pick(others), random.pick(others), random.number(1...400))
         var entry = Ledger.Entry(token: token, target: target, caller: name, number: number)
         switch act {
@@ -42,6 +47,9 @@ struct Caller {
             entry.calls = [(two, token + "/called")]
         case .fan: entry.effects = [(one, token + "/fan0"), (two, token + "/fan1")]
         case .arm: entry.effects = [(target, token + "/fired")]
+        case .round:
+            entry.calls = [(one, token + "/echo"), (target, token + "/back")]
+            entry.isOrdered = false
         }
         let index = ledger.entries.count
         ledger.entries.append(entry)
@@ -57,6 +65,7 @@ struct Caller {
             case .relay: _ = try await cell.relay(token, telling: one, calling: two)
             case .fan: _ = try await cell.fan(token, [one, two])
             case .arm: _ = try await cell.arm(token, wait)
+            case .round: _ = try await cell.round(token, through: one)
             }
             return nil
         }

@@ -31,6 +31,13 @@ distributed actor Cell: StatefulActor {
         return options
     }
 
+    /// The same for one whose turns interleave.
+    static var interleaving: ActorOptions {
+        var options = options
+        options.isReentrant = true
+        return options
+    }
+
     // MARK: The register, the set and the counter
 
     distributed func read() -> Int { state.value }
@@ -94,6 +101,19 @@ distributed actor Cell: StatefulActor {
     distributed func fan(_ token: String, _ others: [String]) async throws -> Int {
         state.log.append(token)
         for (index, other) in others.enumerated() { try await tell(other, "\(token)/fan\(index)") }
+        return state.log.count
+    }
+
+    /// Has another one call back while this turn goes on: only one whose turns interleave can answer.
+    distributed func round(_ token: String, through other: String) async throws -> Int {
+        _ = try await actorSystem.handle(Cell.self, named: other).echo(token, back: id.name)
+        state.log.append(token)
+        return state.log.count
+    }
+
+    distributed func echo(_ token: String, back: String) async throws -> Int {
+        _ = try await actorSystem.handle(Cell.self, named: back).note(token + "/back")
+        state.log.append(token + "/echo")
         return state.log.count
     }
 

@@ -1,5 +1,6 @@
 import CBOR
 import TroupeCore
+import TroupeRuntime
 import TroupeTesting
 
 /// What callers asked for and were told; at the end it is held against what the actors have in their logs.
@@ -25,6 +26,8 @@ final class Ledger: @unchecked Sendable {
         var calls: [(actor: String, token: String)] = []
         /// What must never be, in any log.
         var isRefusal = false
+        /// Whether nothing that its caller sent later may be there before it.
+        var isOrdered = true
         var fate = Fate.open(nil)
         /// Of one caller, in the order of its sends.
         var caller: String
@@ -46,11 +49,11 @@ final class Ledger: @unchecked Sendable {
     // MARK: The end
 
     /// What does not agree with the actors' states, mailboxes and outcomes.
-    func disagreements(with exchange: SimulatedExchange, actors: [String]) -> [String] {
-        let found = Found(exchange, actors)
+    func disagreements(with shards: Shards, actors: [String]) -> [String] {
+        let found = Found(shards, actors)
         var broken = found.problems
         var allowed: Set<String> = []
-        for entry in entries { broken += check(entry, found, exchange, &allowed) }
+        for entry in entries { broken += check(entry, found, shards, &allowed) }
         for (key, count) in found.counts.sorted(by: { $0.key < $1.key }) {
             if count > 1 { broken.append("\(key) happened \(count) times") }
             if !allowed.contains(key) { broken.append("\(key) happened, and nobody asked for it") }
@@ -61,12 +64,12 @@ final class Ledger: @unchecked Sendable {
     }
 
     private func check(
-        _ entry: Entry, _ found: Found, _ exchange: SimulatedExchange, _ allowed: inout Set<String>
+        _ entry: Entry, _ found: Found, _ shards: Shards, _ allowed: inout Set<String>
     ) -> [String] {
         let own = "\(entry.target):\(entry.token)"
         let count = found.counts[own] ?? 0
         var broken: [String] = []
-        if let wanted = expected(entry, exchange), wanted != (count > 0) {
+        if let wanted = expected(entry, shards), wanted != (count > 0) {
             broken.append("\(own) happened \(count) times, and its caller was told \(entry.fate)")
         }
         if entry.isRefusal {
@@ -91,13 +94,15 @@ final class Ledger: @unchecked Sendable {
     }
 
     /// Whether it must have happened; nil if that is open.
-    private func expected(_ entry: Entry, _ exchange: SimulatedExchange) -> Bool? {
+    private func expected(_ entry: Entry, _ shards: Shards) -> Bool? {
         switch entry.fate {
         case .returned: return true
         case .didNotHappen: return false
         case .open(nil): return nil
         case .stored(let id), .open(let id?):
-            guard case .outcome(let outcome) = exchange.apply(.outcome(id, watcher: nil)) else { return nil }
+            guard case .outcome(let outcome) = shards.home(of: entry.target).apply(.outcome(id, watcher: nil)) else {
+                return nil
+            }
             switch outcome.status {
             case .committed: return true
             case .failed, .deadLettered, .expired, .cancelled: return false
@@ -112,7 +117,7 @@ final class Ledger: @unchecked Sendable {
     /// What one caller sent to one actor has to be there in the order of sending.
     private func disorder(_ found: Found) -> [String] {
         var numbers: [String: (caller: String, number: Int)] = [:]
-        for entry in entries { numbers[entry.token] = (entry.caller, entry.number) }
+        for entry in entries where entry.isOrdered { numbers[entry.token] = (entry.caller, entry.number) }
         var broken: [String] = []
         for (actor, log) in found.logs.sorted(by: { $0.key < $1.key }) {
             var last: [String: Int] = [:]
@@ -132,13 +137,7 @@ final class Ledger: @unchecked Sendable {
             Linearizability.check(registers, as: RegisterModel.self),
             Linearizability.check(sets, as: SetModel.self),
             Linearizability.check(counters, as: CounterModel.self),
-        ].compactMap { verdict in
-            switch verdict {
-            case .linearizable, .undecided: nil
-            case .violated(let object, let longest, let count):
-                "the history of \(object) is not linearizable: \(longest) of \(count) operations can be put in order"
-            }
-        }
+        ].compactMap(\.complaint)
     }
 }
 
@@ -150,9 +149,10 @@ private struct Found {
     var dead: [String: Int] = [:]
     var problems: [String] = []
 
-    init(_ exchange: SimulatedExchange, _ actors: [String]) {
+    init(_ shards: Shards, _ actors: [String]) {
         for name in actors {
-            guard let id = try? ActorID(type: "Cell", name: name),
+            let exchange = shards.home(of: name)
+            guard let id = try? ActorID(type: Cell.wireName, name: name),
                 case .state(let bytes) = exchange.apply(.state(id)),
                 let state = try? CBORDecoder().decode(Cell.State.self, from: bytes)
             else {

@@ -18,10 +18,16 @@ final class Scenario: @unchecked Sendable {
 
     private let executor: SeededExecutor
     private let time = SimulatedTime()
-    private let exchange: SimulatedExchange
+    private let trace: SimulatedTrace
+    private let shards: Shards
     private let ledger = Ledger()
     private var random: SplitMix64
+    /// Half of the seeds have several shards, actors whose turns interleave, and callers that crash. What they draw for that
+    /// comes from here, so that the others go on to mean what they meant before there was any of it.
+    private let isWide: Bool
+    private var wideRandom: SplitMix64
     private let cells: [String]
+    private let interleaving: [String]
     private let actors: [String]
     private let isSkewed: Bool
     private var workers: [(node: SimulatedNode, run: Task<Void, any Error>)] = []
@@ -40,11 +46,25 @@ final class Scenario: @unchecked Sendable {
         executor = SeededExecutor(seed: random.next(), disorderPercent: random.pick([0, 10, 50, 100]))
         var limits = ShardLimits()
         limits.receiptsMax = random.pick([3, 1000])
-        exchange = SimulatedExchange(
-            seed: random.next(), time: time, limits: limits, trace: SimulatedTrace(prints: prints))
-        exchange.faults = .drawn(&random)
+        isWide = [1, 2].contains(seed % 4)
+        wideRandom = SplitMix64(seed: ~seed)
+        let trace = SimulatedTrace(prints: prints)
+        let exchangeSeed = random.next()
+        let faults = SimulatedFaults.drawn(&random)
+        let count = isWide ? wideRandom.number(1...3) : 1
+        let time = time
+        shards = Shards(
+            all: (0..<count).map { index in
+                let shard = SimulatedExchange(
+                    seed: exchangeSeed &+ UInt64(index), time: time, limits: limits,
+                    place: ShardPlace(index: index, count: count), trace: trace)
+                shard.faults = faults
+                return shard
+            })
+        self.trace = trace
+        interleaving = isWide ? ["r0", "r1"] : []
         cells = (0..<random.number(3...5)).map { "c\($0)" }
-        actors = cells + ["m0", "m1"]
+        actors = cells + ["m0", "m1"] + interleaving
         isSkewed = random.chance(50)
         try executor.install()
     }
@@ -59,7 +79,7 @@ final class Scenario: @unchecked Sendable {
         calmDown()
         // Looked at now and then, since looking costs.
         let latest = time.milliseconds + Self.drainMax
-        while !(callersLeft == 0 && isDrained), time.milliseconds < latest, exchange.violations.isEmpty {
+        while !(callersLeft == 0 && isDrained), time.milliseconds < latest, shards.violations.isEmpty {
             let next = time.milliseconds + 500
             time.after(500) {}
             step(until: next) { false }
@@ -68,10 +88,10 @@ final class Scenario: @unchecked Sendable {
         if callersLeft > 0 { problems.append("\(callersLeft) callers never heard what became of their calls") }
         problems += undrained.map { "the mailbox did not drain: \($0)" }
         if executor.systemWaits > 0 { problems.append("\(executor.systemWaits) waits went past the manual clock") }
-        problems += exchange.violations.prefix(10)
-        problems += ledger.disagreements(with: exchange, actors: actors)
+        problems += shards.violations.prefix(10)
+        problems += ledger.disagreements(with: shards, actors: actors)
         let report = Report(
-            hash: exchange.trace.hash, jobs: executor.count, events: exchange.trace.count,
+            hash: trace.hash, jobs: executor.count, events: trace.count,
             calls: ledger.entries.count + ledger.registers.count + ledger.sets.count + ledger.counters.count,
             milliseconds: time.milliseconds, violations: problems)
         end()
@@ -82,22 +102,27 @@ final class Scenario: @unchecked Sendable {
     private func step(until end: Int64, _ isOver: () -> Bool) {
         while executor.count < Self.jobsMax {
             if executor.runOne() { continue }
-            if time.milliseconds >= end || !exchange.violations.isEmpty || isOver() || !time.advance() { return }
+            if time.milliseconds >= end || !shards.violations.isEmpty || isOver() || !time.advance() { return }
         }
     }
+
+    private func tell(_ line: String) { shards.all[0].tell(line) }
 
     private var isDrained: Bool { undrained.isEmpty }
 
     /// The actors that still have something to do, with what it is.
     private var undrained: [String] {
-        actors.compactMap { name in
-            guard let id = try? ActorID(type: Cell.wireName, name: name),
-                case .stat(let stat) = exchange.apply(.stat(id))
-            else { return "\(name) is gone" }
-            if stat.queuedCount == 0, stat.timers.isEmpty { return nil }
-            return "\(name) is \(stat.status), \(stat.queuedCount) queued, \(stat.outstandingCount) outstanding at "
-                + "\(stat.worker?.text ?? "nobody")@\(stat.epoch ?? 0), timers \(stat.timers.count)"
-        }
+        let underWay = shards.underWay
+        let rest = underWay > 0 ? ["\(underWay) messages are in outboxes"] : []
+        return rest
+            + actors.compactMap { name in
+                guard let id = try? ActorID(type: Cell.wireName, name: name),
+                    case .stat(let stat) = shards.home(of: name).apply(.stat(id))
+                else { return "\(name) is gone" }
+                if stat.queuedCount == 0, stat.timers.isEmpty { return nil }
+                return "\(name) is \(stat.status), \(stat.queuedCount) queued, \(stat.outstandingCount) outstanding at "
+                    + "\(stat.worker?.text ?? "nobody")@\(stat.epoch ?? 0), timers \(stat.timers.count)"
+            }
     }
 
     /// Ends what still runs, so that nothing of it reaches the next scenario.
@@ -113,7 +138,8 @@ final class Scenario: @unchecked Sendable {
     private func registerActors() {
         for name in actors {
             guard let id = try? ActorID(type: Cell.wireName, name: name), let state = Self.emptyState else { continue }
-            exchange.apply(.register(ActorRegistration(id: id, options: Cell.options, state: state)))
+            let options = interleaving.contains(name) ? Cell.interleaving : Cell.options
+            shards.home(of: name).apply(.register(ActorRegistration(id: id, options: options, state: state)))
         }
     }
 
@@ -128,7 +154,7 @@ final class Scenario: @unchecked Sendable {
     private func troupe(_ node: SimulatedNode) -> Troupe {
         var configuration = TroupeConfiguration()
         configuration.logger = Logger(label: node.name) { _ in SwiftLogNoOpLogHandler() }
-        let exchange = Exchange(shards: [SimulatedLink(exchange, node)], address: "simulated:")
+        let exchange = Exchange(shards: shards.all.map { SimulatedLink($0, node) }, address: "simulated:")
         return Troupe(
             exchange: exchange, configuration: configuration, clock: SimulatedClock(node),
             client: ClientID(unchecked: "\(node.name)-client"))
@@ -144,7 +170,7 @@ final class Scenario: @unchecked Sendable {
         configuration.activationsMax = isRoomy ? 100 : random.pick([1, 2, 100])
         configuration.drainMax = .seconds(2)
         guard let worker = try? Worker(troupe(node), configuration, id: WorkerID(unchecked: node.name)) else { return }
-        exchange.tell("\(node.name) starts")
+        tell("\(node.name) starts")
         workers.append((node, Task { try await worker.run() }))
     }
 
@@ -155,7 +181,7 @@ final class Scenario: @unchecked Sendable {
         for index in 0..<random.number(1...2) {
             var caller = Caller(
                 name: "\(node.name).\(index)", troupe: troupe, ledger: ledger, clock: SimulatedClock(node),
-                cells: cells,
+                cells: cells, interleaving: interleaving,
                 random: SplitMix64(seed: random.next()))
             let count = random.number(5...25)
             callersLeft += 1
@@ -180,8 +206,10 @@ final class Scenario: @unchecked Sendable {
     }
 
     private func disturb() {
+        if isWide, wideRandom.chance(10) { return crashCaller() }
         let disaster = random.pick([Disaster.crash, .leave, .join, .freeze, .freeze, .cut, .cut, .restart, .step])
-        exchange.tell("\(disaster)")
+        tell("\(disaster)")
+        let exchange = isWide ? wideRandom.pick(shards.all) : shards.all[0]
         let duration = Int64(random.pick([20, 200, 1000, 5000]))
         switch disaster {
         case .crash:
@@ -199,9 +227,16 @@ final class Scenario: @unchecked Sendable {
         case .restart:
             guard exchange.isUp else { return }
             exchange.stop()
-            time.after(duration) { [self] in exchange.start() }
+            time.after(duration) { exchange.start() }
         case .step: exchange.stepClock(Int64(random.number(-3000...3000)))
         }
+    }
+
+    /// Whoever asks later learns what became of its calls.
+    private func crashCaller() {
+        guard let node = callers.filter(\.isAlive).randomElement(using: &wideRandom) else { return }
+        tell("\(node.name) crashes")
+        node.kill()
     }
 
     /// Replaces crashed workers now and then.
@@ -213,13 +248,13 @@ final class Scenario: @unchecked Sendable {
 
     private func calmDown() {
         isCalm = true
-        exchange.tell("calm")
-        exchange.faults = .none
+        tell("calm")
+        for shard in shards.all { shard.faults = .none }
         for node in workers.map(\.node) + callers {
             node.isPartitioned = false
             node.thaw()
         }
-        if !exchange.isUp { exchange.start() }
+        for shard in shards.all where !shard.isUp { shard.start() }
         startWorker(isRoomy: true)
     }
 }

@@ -44,6 +44,7 @@ package struct SoakReport: Sendable {
             ("lost", findings.lost), ("duplicated", findings.duplicated), ("reordered", findings.reordered),
             ("unasked", findings.unasked), ("stale commits", findings.stale),
             ("wrong outcomes", findings.wrongOutcomes), ("undecided", findings.undecided),
+            ("not linearizable", findings.nonlinear),
             ("dangling references", findings.dangling + dangling), ("left behind", leftBehind),
             ("undrained", undrained), ("dead actors", dead), ("not recovered", unrecovered),
             ("idle timers", idleTimers), ("crashed", crashed), ("failures", failures),
@@ -57,6 +58,7 @@ package struct SoakReport: Sendable {
         return [
             ("seconds", seconds), ("operations", Double(findings.operations)),
             ("acknowledged", Double(findings.acknowledged)), ("outcomes asked by id", Double(findings.asked)),
+            ("operations in histories", Double(findings.shared)),
             ("messages", Double(messages)), ("operations a second", Double(findings.operations) / duration),
             ("messages a second", Double(messages) / duration), ("proxies at the end", Double(proxies)),
             ("kills an hour", Double(kills) * 3600 / duration),

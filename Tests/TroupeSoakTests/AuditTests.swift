@@ -19,6 +19,10 @@ import Testing
             let operation = plan.next()
             var outcome = CallerLog.Outcome.committed
             var stamp: Stamp?
+            var detail = ""
+            if case .shared(let shared) = operation.kind, let answer = states[operation.target]?.shared.apply(shared) {
+                detail = (try? CallerLog.detail(answer)) ?? ""
+            }
             if case .fail = operation.kind {
                 outcome = .failed
             } else {
@@ -26,7 +30,8 @@ import Testing
                 stamp = Stamp(version: states[operation.target]?.version ?? 0, epoch: UInt64(index))
             }
             entries[index] = CallerLog.Entry(
-                lane: Self.lane, index: index, outcome: outcome, stamp: stamp, detail: "")
+                lane: Self.lane, index: index, outcome: outcome, stamp: stamp, detail: detail,
+                called: Int64(index * 10), returned: Int64(index * 10 + 5))
         }
         return ([Self.lane: entries], states)
     }
@@ -50,7 +55,7 @@ import Testing
         case .remind: states[operation.target]?.fired[operation.callID] = 1
         case .future(let other):
             states[other]?.applied[operation.futureStep.stream, default: .init()].apply(operation.futureStep.number)
-        case .call, .tell, .fail, .data, .produce: break
+        case .call, .tell, .fail, .data, .produce, .shared: break
         }
     }
 
@@ -217,6 +222,25 @@ import Testing
             states["s0"]?.told[source]?.stale = 1
         }
         #expect(stale.stale.count == 1)
+    }
+
+    @Test func answersThatNoOrderExplainsAreSeen() {
+        func shared(_ logs: [String: [Int: CallerLog.Entry]], _ isWanted: (SharedAnswer) -> Bool) -> Int? {
+            (1...200).last { index in logs[Self.lane]?[index]?.answer.map(isWanted) ?? false }
+        }
+        let wrong = findings { logs, _ in
+            guard let index = shared(logs, { if case .counter = $0 { true } else { false } }) else { return }
+            logs[Self.lane]?[index]?.detail = (try? CallerLog.detail(.counter(-1))) ?? ""
+        }
+        #expect(wrong.nonlinear.count == 1 && wrong.shared > 10)
+        // The answer of an operation that is not known may be any.
+        let open = findings { logs, _ in
+            guard let index = shared(logs, { if case .set = $0 { true } else { false } }) else { return }
+            logs[Self.lane]?[index]?.outcome = nil
+            logs[Self.lane]?[index]?.returned = nil
+            logs[Self.lane]?[index]?.detail = ""
+        }
+        #expect(open.nonlinear.isEmpty && open.undecided.count == 1)
     }
 
     @Test func messagesOfTurnsMustComeWhole() {

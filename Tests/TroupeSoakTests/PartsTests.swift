@@ -44,6 +44,7 @@ import TroupeTesting
         for path in [
             \SoakReport.undrained, \.dead, \.idleTimers, \.dangling, \.leftBehind, \.crashed, \.unrecovered, \.failures,
             \.findings.stale, \.findings.lost, \.findings.dangling,
+            \.findings.nonlinear,
         ] {
             var report = SoakReport(seed: 1)
             report[keyPath: path] = ["something"]

@@ -43,10 +43,16 @@ final class ActivationHost: Sendable {
         var inbox: Deque<QueuedEnvelope> = []
         var lastSequence: SequenceNumber = 0
         var running: [CallID: Task<Void, Never>] = [:]
+        /// Turns under way that others may run beside.
+        var interleaved: Set<CallID> = []
         var isDraining = false
         var drainTask: Task<Void, Never>?
         var loop: Task<Void, Never>?
         var ended: Deque<TurnEnd> = []
+        /// The turns whose state is encoded, in the order of that, until they are in ``ended``; and those of them that would
+        /// be there if none came before.
+        var places: Deque<CallID> = []
+        var placed: [CallID: TurnEnd] = [:]
         var isCommitting = false
         var commits: UInt64 = 0
         var committedState: [UInt8]
@@ -185,15 +191,24 @@ final class ActivationHost: Sendable {
         }
     }
 
+    /// Begins a turn beside those that are under way; turns begin in the order of the mailbox.
     private func interleave(_ queued: QueuedEnvelope) {
-        // Unstructured: interleaved turns of one activation; void() cancels them.
-        let task = Task {
+        let call = queued.envelope.id
+        state.withLock { _ = $0.interleaved.insert(call) }
+        // Unstructured: interleaved turns of one activation; void() cancels them. Immediate: it is at the actor before the
+        // next one begins.
+        let task = Task.immediate {
             let end = await run(queued)
             record(end)
-            state.withLock { $0.running[queued.envelope.id] = nil }
+            state.withLock { state in
+                state.interleaved.remove(call)
+                state.running[call] = nil
+            }
             pumpCommits()
         }
-        state.withLock { $0.running[queued.envelope.id] = task }
+        state.withLock { state in
+            if state.interleaved.contains(call) { state.running[call] = task }
+        }
     }
 
     private func run(_ queued: QueuedEnvelope) async -> TurnEnd {
@@ -209,19 +224,17 @@ final class ActivationHost: Sendable {
                 generics: generics, arguments: try await system.data.expand(ArgumentList.split(envelope.arguments)),
                 decoder: system.decoder)
             let handler = ResultHandler(system.data)
-            let (result, newState) = try await CallContext.$turn.withValue(turn) {
+            let result = try await CallContext.$turn.withValue(turn) {
                 try await CallContext.$baggage.withValue(envelope.baggage) {
-                    try await instance.perform(
-                        target, decoder, handler, data: system.data, keepsState: !options.isReentrant)
+                    try await instance.perform(target, decoder, handler, for: envelope.id, of: self)
                 }
             }
             let effects = turn.finish()
             switch result {
-            case .returned(let bytes):
-                let (item, references) = try await offload(bytes, handler)
+            case .returned(let item, let references, let state):
                 return TurnEnd(
                     sequence: queued.sequence, id: envelope.id, disposition: .completed(item, references: references),
-                    state: newState, outgoing: effects.outgoing, timers: effects.timers)
+                    state: state, outgoing: effects.outgoing, timers: effects.timers)
             case .threw(let error):
                 if error is CancellationError, Task.isCancelled { return end(.cancelled) }
                 // Swift reports an argument that does not decode as if the method had thrown.
@@ -240,7 +253,7 @@ final class ActivationHost: Sendable {
 
     /// Puts a large result into the store. An exchange that is away is waited for, as for the commit that comes after: the
     /// turn has ended well, and this says nothing else about it.
-    private func offload(
+    func offload(
         _ result: [UInt8], _ handler: ResultHandler
     ) async throws -> (item: [UInt8], references: [String]) {
         let shard = system.courier.exchange.shard(of: id)
@@ -265,7 +278,20 @@ final class ActivationHost: Sendable {
 
     // MARK: Commits
 
-    private func record(_ end: TurnEnd) { state.withLock { $0.ended.append(end) } }
+    /// States are committed in the order in which they were encoded, whichever turn is through first: each contains those
+    /// before. Called on the actor's executor.
+    func reservePlace(_ call: CallID) { state.withLock { $0.places.append(call) } }
+
+    private func record(_ end: TurnEnd) {
+        state.withLock { state in
+            guard end.state != nil else { return state.ended.append(end) }
+            state.placed[end.id] = end
+            while let next = state.places.first, let end = state.placed.removeValue(forKey: next) {
+                state.places.removeFirst()
+                state.ended.append(end)
+            }
+        }
+    }
 
     /// Commits in this task if nothing waits to run, else beside it; holds the next turn back only if too many are ahead.
     private func commitAsNeeded(isLast: Bool) async {
@@ -314,7 +340,7 @@ final class ActivationHost: Sendable {
                 state.isCommitting = false
                 state.commits = turn.number
                 if let new = turn.state { state.committedState = new.bytes }
-                guard state.ended.isEmpty else { return [] }
+                guard state.ended.isEmpty, state.placed.isEmpty else { return [] }
                 defer { state.settled = [] }
                 return state.settled
             }
@@ -338,7 +364,7 @@ final class ActivationHost: Sendable {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             let immediate: Result<Void, any Error>? = state.withLock { state in
                 if state.phase == .void { return .failure(Self.voidError(id)) }
-                if state.ended.isEmpty, !state.isCommitting { return .success(()) }
+                if state.ended.isEmpty, state.placed.isEmpty, !state.isCommitting { return .success(()) }
                 state.settled.append(continuation)
                 return nil
             }

@@ -20,32 +20,47 @@ struct TurnEnd: Sendable {
     }
 }
 
+/// What a method came to.
+enum TurnResult: Sendable {
+    /// The result as it is sent, the managed objects that it refers to, and the state after it.
+    case returned([UInt8], references: [String], state: TurnCommit.NewState)
+    case threw(any Error)
+}
+
 extension StatefulActor {
-    /// Runs one message on this actor's executor, in one stay: the state before is kept, and put back if the turn throws.
+    /// Runs one message on this actor's executor, in one stay: the state before is kept, and put back if the turn fails.
     func perform(
-        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, data: DataPlane, keepsState: Bool
-    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
+        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, for call: CallID,
+        of host: ActivationHost
+    ) async throws -> TurnResult {
         let before = state
+        func putBack() {
+            if !host.options.isReentrant { state = before }
+        }
         var decoder = decoder
         do {
             try await actorSystem.executeDistributedTarget(
                 on: self, target: RemoteCallTarget(target), invocationDecoder: &decoder, handler: handler)
-        } catch {
-            if keepsState { state = before }
-            throw error
-        }
-        guard let result = handler.box.value else { throw Undecodable("the method ended without a result") }
-        switch result {
-        case .returned:
-            do {
-                return (result, try encodedState(data))
-            } catch {
-                if keepsState { state = before }
-                return (.threw(error), nil)
+            switch handler.box.value {
+            case .returned(let bytes)?:
+                let (item, references) = try await host.offload(bytes, handler)
+                do {
+                    // Without a wait in between: later snapshots contain this one.
+                    let snapshot = try encodedState(host.system.data)
+                    host.reservePlace(call)
+                    return .returned(item, references: references, state: snapshot)
+                } catch {
+                    putBack()
+                    return .threw(error)
+                }
+            case .threw(let error)?:
+                putBack()
+                return .threw(error)
+            case nil: throw Undecodable("the method ended without a result")
             }
-        case .threw:
-            if keepsState { state = before }
-            return (result, nil)
+        } catch {
+            putBack()
+            throw error
         }
     }
 
@@ -62,17 +77,18 @@ struct ActorInstance: Sendable {
     let base: any StatefulActor
 
     func perform(
-        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, data: DataPlane, keepsState: Bool
-    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
-        try await Self.perform(base, target, decoder, handler, data, keepsState)
+        _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, for call: CallID,
+        of host: ActivationHost
+    ) async throws -> TurnResult {
+        try await Self.perform(base, target, decoder, handler, call, host)
     }
 
     private static func perform<Act: StatefulActor>(
-        _ actor: Act, _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler,
-        _ data: DataPlane, _ keepsState: Bool
-    ) async throws -> (result: ResultHandler.Result, state: TurnCommit.NewState?) {
+        _ actor: Act, _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, _ call: CallID,
+        _ host: ActivationHost
+    ) async throws -> TurnResult {
         let end = try await actor.whenLocal {
-            try await $0.perform(target, decoder, handler, data: data, keepsState: keepsState)
+            try await $0.perform(target, decoder, handler, for: call, of: host)
         }
         guard let end else { throw Undecodable("the actor is not in this process") }
         return end

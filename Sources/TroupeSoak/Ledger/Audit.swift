@@ -6,6 +6,8 @@ struct Audit: Sendable {
         var acknowledged = 0
         /// Outcomes that callers, started again, have asked for by id.
         var asked = 0
+        /// Operations on registers, sets and counters, whose histories were checked.
+        var shared = 0
         var lost: [String] = []
         var duplicated: [String] = []
         var reordered: [String] = []
@@ -16,11 +18,14 @@ struct Audit: Sendable {
         var wrongOutcomes: [String] = []
         /// Operations whose caller never learnt what became of them.
         var undecided: [String] = []
+        /// Histories of registers, sets and counters that no order of their operations explains.
+        var nonlinear: [String] = []
         /// Data that were referred to, and were not there.
         var dangling: [String] = []
 
         var isClean: Bool {
-            [lost, duplicated, reordered, unasked, stale, wrongOutcomes, undecided, dangling].allSatisfy(\.isEmpty)
+            [lost, duplicated, reordered, unasked, stale, wrongOutcomes, undecided, nonlinear, dangling].allSatisfy(
+                \.isEmpty)
         }
     }
 
@@ -33,6 +38,7 @@ struct Audit: Sendable {
     private var chains: [String: Set<String>] = [:]
     private var timers: [String: Set<String>] = [:]
     private var possibleNames: Set<String> = []
+    private var history = SharedHistory()
     private var replies: [String: [(stamp: Stamp, call: String)]] = [:]
 
     /// - Parameters:
@@ -46,6 +52,7 @@ struct Audit: Sendable {
         for (lane, entries) in logs { audit.take(lane, entries, plan(lane)) }
         audit.compare()
         audit.compareReplies()
+        audit.findings.nonlinear = audit.history.complaints
         return audit.findings
     }
 
@@ -60,6 +67,11 @@ struct Audit: Sendable {
             guard let entry = entries[index] else { continue }
             findings.operations += 1
             if entry.asked != nil { findings.asked += 1 }
+            if case .shared(let shared) = operation.kind {
+                findings.shared += 1
+                history.add(
+                    shared, at: operation.target, called: entry.called, returned: entry.returned, entry.answer)
+            }
             guard let outcome = entry.outcome else {
                 findings.undecided.append("\(lane) \(index)")
                 allow(operation)
@@ -105,7 +117,7 @@ struct Audit: Sendable {
                 expected[operation.target, default: [:]][step.stream, default: []].insert(step.number)
             }
         case .remind: timers[operation.target, default: []].insert(operation.callID)
-        case .call, .tell, .fail, .fan, .data, .produce, .lend: break
+        case .call, .tell, .fail, .fan, .data, .produce, .lend, .shared: break
         }
     }
 

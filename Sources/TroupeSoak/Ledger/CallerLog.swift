@@ -22,8 +22,13 @@ final class CallerLog {
         /// Where its effect belongs in the history of the actor, as the reply said.
         var stamp: Stamp?
         var detail: String
+        /// When it was begun, and when its caller knew the outcome: nanoseconds of the machine's monotonic clock.
+        var called: Int64 = 0
+        var returned: Int64?
         /// What the exchange said of its id when its caller had been started again.
         var asked: String?
+
+        var answer: SharedAnswer? { try? JSONDecoder().decode(SharedAnswer.self, from: Data(detail.utf8)) }
     }
 
     private let file: FileHandle
@@ -37,7 +42,7 @@ final class CallerLog {
         file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    func begin(_ operation: Plan.Operation, lane: String) { write("B \(lane) \(operation.index)") }
+    func begin(_ operation: Plan.Operation, lane: String) { write("B \(lane) \(operation.index) \(Self.now)") }
 
     func asked(_ operation: Plan.Operation, lane: String, _ status: String) {
         write("A \(lane) \(operation.index) \(status)")
@@ -48,7 +53,20 @@ final class CallerLog {
     ) {
         let place = stamp.map { "\($0.version)/\($0.epoch)" } ?? "-"
         write(
-            "E \(lane) \(operation.index) \(outcome.rawValue) \(place) \(detail.replacing("\n", with: " "))")
+            "E \(lane) \(operation.index) \(outcome.rawValue) \(place) \(Self.now) \(detail.replacing("\n", with: " "))"
+        )
+    }
+
+    /// One clock for all processes of a machine.
+    private static var now: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// An answer as the detail of a line.
+    static func detail(_ answer: SharedAnswer) throws -> String {
+        String(decoding: try JSONEncoder().encode(answer), as: UTF8.self)
     }
 
     private func write(_ line: String) { try? file.write(contentsOf: Data((line + "\n").utf8)) }
@@ -58,15 +76,17 @@ final class CallerLog {
         var entries: [String: [Int: Entry]] = [:]
         guard let data = FileManager.default.contents(atPath: path) else { return [:] }
         for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 5).map(String.init)
+            let words = line.split(separator: " ", maxSplits: 6).map(String.init)
             guard words.count >= 3, let index = Int(words[2]) else { continue }
             var entry =
                 entries[words[1]]?[index] ?? Entry(lane: words[1], index: index, outcome: nil, stamp: nil, detail: "")
+            if words[0] == "B", words.count > 3 { entry.called = Int64(words[3]) ?? 0 }
             if words[0] == "A", words.count > 3 { entry.asked = words[3] }
-            if words[0] == "E", words.count > 4, let outcome = Outcome(rawValue: words[3]) {
+            if words[0] == "E", words.count > 5, let outcome = Outcome(rawValue: words[3]) {
                 entry.outcome = outcome
                 entry.stamp = stamp(words[4])
-                entry.detail = words.count > 5 ? words[5] : ""
+                entry.returned = Int64(words[5])
+                entry.detail = words.count > 6 ? words[6] : ""
             }
             entries[words[1], default: [:]][index] = entry
         }

@@ -15,6 +15,8 @@ struct Plan: Sendable {
         case remind(milliseconds: Int)
         case lend(to: String)
         case future(of: String)
+        /// On an object that other lanes use at the same time.
+        case shared(SharedOperation)
     }
 
     struct Operation: Hashable, Sendable {
@@ -52,8 +54,10 @@ struct Plan: Sendable {
 
     mutating func next() -> Operation {
         index += 1
-        let target = random.pick(actors)
-        let kind = kind(target)
+        // So few actors that several lanes are at one of them at a time.
+        let isShared = random.chance(12)
+        let target = random.pick(isShared ? Array(actors.prefix(3)) : actors)
+        let kind = isShared ? .shared(.drawn(&random)) : kind(target)
         counts[target, default: 0] += 1
         let step = Step(stream: "\(lane)>\(target)", number: counts[target] ?? 1)
         return Operation(index: index, target: target, step: step, kind: kind, callID: "\(run)-\(lane)-\(index)")

@@ -37,6 +37,8 @@ distributed actor SoakActor: StatefulActor {
         var pulses = 0
         /// Data of its own, and by sender data that it was lent; the states refer to them.
         var kept: [String: Proxy<[Double]>] = [:]
+        /// What several lanes use at the same time.
+        var shared = SharedObjects()
         /// Loans whose data were not there, or were others, when they came.
         var dangling: [String] = []
     }
@@ -69,6 +71,12 @@ distributed actor SoakActor: StatefulActor {
     distributed func add(_ step: Step) -> Stamped<Int> {
         apply(step)
         return stamped(step.number)
+    }
+
+    /// Applies, and answers what depends on other callers.
+    distributed func share(_ step: Step, _ operation: SharedOperation) -> Stamped<SharedAnswer> {
+        apply(step)
+        return stamped(state.shared.apply(operation))
     }
 
     /// Changes everything, and fails: nothing of it may be seen.

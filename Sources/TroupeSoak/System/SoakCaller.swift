@@ -149,6 +149,9 @@ package struct SoakCaller: Sendable {
                     return verdict(try await target.produce(step, count: count), (0..<count).map(Double.init))
                 case .remind(let delay):
                     return verdict(try await target.remind(step, operation.callID, milliseconds: delay), delay)
+                case .shared(let shared):
+                    let result = try await target.share(step, shared)
+                    return (.committed, result.stamp, try CallerLog.detail(result.value))
                 case .lend(let other):
                     return verdict(try await target.lend(step, to: other), SoakActor.data(0).count)
                 }

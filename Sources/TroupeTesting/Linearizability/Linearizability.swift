@@ -41,6 +41,16 @@ package enum Linearizability {
         case violated(object: String, longest: Int, of: Int)
         /// The search was given up at its bound.
         case undecided(object: String)
+
+        /// What there is to complain of; nil for a history in order.
+        package var complaint: String? {
+            switch self {
+            case .linearizable: nil
+            case .violated(let object, let longest, let count):
+                "the history of \(object) is not linearizable: \(longest) of \(count) operations can be put in order"
+            case .undecided(let object): "the history of \(object) takes too many steps to be checked"
+            }
+        }
     }
 
     /// - Parameter stepsMax: configurations visited for one object at the most.
@@ -64,64 +74,70 @@ package enum Linearizability {
 private struct Search<Model: SequentialModel> {
     /// What has been put in order so far, and the state it leads to.
     private struct Configuration: Hashable {
-        var done: Set<Int>
+        /// All operations with an answer before this one are done, and this one is not.
+        var first = 0
+        /// Those done behind it, and those done that have no answer: few at a time, whatever the length of the history.
+        var ahead: Set<Int> = []
         var state: Model.State
     }
 
     private struct Frame {
-        var state: Model.State
-        /// The operation that led here; nil at the beginning.
-        var taken: Int?
+        var configuration: Configuration
         var candidates: [Int]
     }
 
+    /// Those with an answer, by their calls, and then those without.
     private let entries: [HistoryEntry<Model>]
-    private var done: Set<Int> = []
-    private var answered = 0
-    private let answeredTotal: Int
+    private let answered: Int
     private(set) var longest = 0
 
     init(_ entries: [HistoryEntry<Model>]) {
-        self.entries = entries.sorted { $0.called < $1.called }
-        answeredTotal = entries.count { $0.answer != nil }
+        let sorted = entries.sorted { $0.called < $1.called }
+        self.entries = sorted.filter { $0.answer != nil } + sorted.filter { $0.answer == nil }
+        answered = entries.count { $0.answer != nil }
     }
 
-    /// What may come next: called before the first return of what is still open.
-    private func candidates() -> [Int] {
-        let open = entries.indices.filter { !done.contains($0) }
-        let firstReturn = open.compactMap { entries[$0].answer == nil ? nil : entries[$0].returned }.min() ?? .max
-        return open.filter { entries[$0].called <= firstReturn }.reversed()
+    /// What may come next: called before the first return of what is still open. What was called first is last.
+    private func candidates(_ configuration: Configuration) -> [Int] {
+        var found: [Int] = []
+        var firstReturn = Int64.max
+        for index in configuration.first..<answered {
+            if entries[index].called > firstReturn { break }
+            guard !configuration.ahead.contains(index) else { continue }
+            firstReturn = min(firstReturn, entries[index].returned ?? .max)
+            found.append(index)
+        }
+        for index in answered..<entries.count where !configuration.ahead.contains(index) {
+            if entries[index].called > firstReturn { break }
+            found.append(index)
+        }
+        return found.reversed()
     }
 
     /// Nil if the bound was met.
     mutating func run(stepsMax: Int) -> Bool? {
-        guard answeredTotal > 0 else { return true }
+        guard answered > 0 else { return true }
         var visited: Set<Configuration> = []
-        var frames = [Frame(state: Model.initial, taken: nil, candidates: candidates())]
+        let start = Configuration(state: Model.initial)
+        var frames = [Frame(configuration: start, candidates: candidates(start))]
         while !frames.isEmpty {
             guard let next = frames[frames.count - 1].candidates.popLast() else {
-                if let taken = frames.removeLast().taken { undo(taken) }
+                frames.removeLast()
                 continue
             }
-            var state = frames[frames.count - 1].state
-            let answer = Model.apply(entries[next].operation, to: &state)
+            var configuration = frames[frames.count - 1].configuration
+            let answer = Model.apply(entries[next].operation, to: &configuration.state)
             if let expected = entries[next].answer, expected != answer { continue }
-            done.insert(next)
-            if entries[next].answer != nil { answered += 1 }
-            longest = max(longest, done.count)
-            if answered == answeredTotal { return true }
-            guard visited.count < stepsMax else { return nil }
-            guard visited.insert(Configuration(done: done, state: state)).inserted else {
-                undo(next)
-                continue
+            configuration.ahead.insert(next)
+            while configuration.first < answered, configuration.ahead.remove(configuration.first) != nil {
+                configuration.first += 1
             }
-            frames.append(Frame(state: state, taken: next, candidates: candidates()))
+            longest = max(longest, configuration.first + configuration.ahead.count)
+            if configuration.first == answered { return true }
+            guard visited.count < stepsMax else { return nil }
+            guard visited.insert(configuration).inserted else { continue }
+            frames.append(Frame(configuration: configuration, candidates: candidates(configuration)))
         }
         return false
-    }
-
-    private mutating func undo(_ index: Int) {
-        done.remove(index)
-        if entries[index].answer != nil { answered -= 1 }
     }
 }

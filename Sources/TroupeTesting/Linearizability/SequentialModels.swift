@@ -1,12 +1,12 @@
 /// One number that is read, written, and exchanged if it is what it is expected to be.
 package enum RegisterModel: SequentialModel {
-    package enum Operation: Sendable, Hashable {
+    package enum Operation: Codable, Hashable, Sendable {
         case read
         case write(Int)
         case exchange(from: Int, to: Int)
     }
 
-    package enum Answer: Sendable, Hashable {
+    package enum Answer: Codable, Hashable, Sendable {
         case value(Int)
         case written
         case exchanged(Bool)
@@ -30,7 +30,7 @@ package enum RegisterModel: SequentialModel {
 
 /// A set of numbers; changes tell whether they changed anything.
 package enum SetModel: SequentialModel {
-    package enum Operation: Sendable, Hashable {
+    package enum Operation: Codable, Hashable, Sendable {
         case insert(Int)
         case remove(Int)
         case contains(Int)

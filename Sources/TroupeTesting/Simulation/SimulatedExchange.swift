@@ -20,6 +20,7 @@ package final class SimulatedExchange: @unchecked Sendable {
     var random: SplitMix64
     private var machine: MailboxMachine
     private let limits: ShardLimits
+    private let place: ShardPlace
     /// What is written down: a restart has nothing else.
     private var journal: [JournalPart: [[UInt8]: [UInt8]]] = [:]
     var waiters: [Int: Waiter] = [:]
@@ -31,14 +32,18 @@ package final class SimulatedExchange: @unchecked Sendable {
     private var history = SimulatedLeases()
     /// What should never be, in the order it was found.
     package private(set) var violations: [String] = []
-    package var trace: SimulatedTrace
+    private let trace: SimulatedTrace
 
-    package init(seed: UInt64, time: SimulatedTime, limits: ShardLimits = .init(), trace: SimulatedTrace) {
+    package init(
+        seed: UInt64, time: SimulatedTime, limits: ShardLimits = .init(), place: ShardPlace = .init(),
+        trace: SimulatedTrace
+    ) {
         self.time = time
         self.limits = limits
+        self.place = place
         self.trace = trace
         random = SplitMix64(seed: seed)
-        machine = MailboxMachine(limits: limits, tracksChanges: true)
+        machine = MailboxMachine(limits: limits, place: place, tracksChanges: true)
     }
 
     package var now: Timestamp {
@@ -53,7 +58,9 @@ package final class SimulatedExchange: @unchecked Sendable {
         apply(.tick(budget: 1000), for: "exchange")
     }
 
-    package func tell(_ line: @autoclosure () -> String) { trace.add("\(time.milliseconds) \(line())") }
+    package func tell(_ line: @autoclosure () -> String) {
+        trace.add("\(time.milliseconds) \(place.count > 1 ? "shard \(place.index) " : "")\(line())")
+    }
 
     // MARK: Operations
 
@@ -146,7 +153,7 @@ package final class SimulatedExchange: @unchecked Sendable {
     /// Starts it again from what is written down.
     package func start() {
         tell("exchange starts")
-        machine = MailboxMachine(limits: limits, tracksChanges: true)
+        machine = MailboxMachine(limits: limits, place: place, tracksChanges: true)
         for part in JournalPart.allCases {
             let rows = (journal[part] ?? [:]).sorted { $0.key.lexicographicallyPrecedes($1.key) }
             for (key, value) in rows {
@@ -203,7 +210,8 @@ struct SimulatedLeases {
 }
 
 /// What happened, as lines: their hash tells whether two runs were the same.
-package struct SimulatedTrace: Sendable {
+package final class SimulatedTrace: @unchecked Sendable {
+    // Unchecked: a simulation runs on one thread (SeededExecutor).
     package private(set) var hash = Fingerprint.of([])
     private let prints: Bool
     package private(set) var count = 0
@@ -211,7 +219,7 @@ package struct SimulatedTrace: Sendable {
     /// - Parameter prints: whether lines go to the standard output too.
     package init(prints: Bool = false) { self.prints = prints }
 
-    package mutating func add(_ line: String) {
+    package func add(_ line: String) {
         hash = Fingerprint.of(line.utf8, seed: hash)
         count += 1
         if prints { print(line) }
