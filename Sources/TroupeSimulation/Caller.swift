@@ -39,6 +39,7 @@ struct Caller {
         let others = (isInterleaving ? interleaving : cells).filter { $0 != target }
         let (one, two, wait) = (random.pick(others), random.pick(others), random.number(1...400))
         var entry = Ledger.Entry(token: token, target: target, caller: name, number: number)
+        entry.isOrdered = !isInterleaving
         switch act {
         case .note, .tell, .linger: break
         case .refuse, .poison: entry.isRefusal = true
@@ -49,7 +50,6 @@ struct Caller {
         case .arm: entry.effects = [(target, token + "/fired")]
         case .round:
             entry.calls = [(one, token + "/echo"), (target, token + "/back")]
-            entry.isOrdered = false
         }
         let index = ledger.entries.count
         ledger.entries.append(entry)

@@ -119,8 +119,10 @@ public final class RedisServer: Sendable {
 
     // MARK: Readiness
 
-    /// Whether the server answers PING on its Unix socket, even if only to ask for a password.
-    private func answers() -> Bool {
+    private func answers() -> Bool { Self.answers(at: socketPath) }
+
+    /// Whether a server answers PING on its Unix socket, even if only to ask for a password.
+    package static func answers(at socketPath: String) -> Bool {
         let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(number) }
         var address = sockaddr_un()

@@ -66,6 +66,23 @@ enum Server: String, CaseIterable, Sendable {
             }
         }
 
+        /// Where what it has written down lies.
+        private var files: URL {
+            switch kind {
+            case .broker: URL(filePath: directory ?? "").appending(path: "journal")
+            case .redis(let server): URL(filePath: server.directory).appending(path: "appendonlydir")
+            }
+        }
+
+        /// Keeps a copy of what is written down by now, for ``goBack()``.
+        func keepFiles() throws { try FileManager.default.copyItem(at: files, to: files.appendingPathExtension("old")) }
+
+        /// Puts the kept copy in the place of what is written down; the server must not run.
+        func goBack() throws {
+            try FileManager.default.removeItem(at: files)
+            try FileManager.default.moveItem(at: files.appendingPathExtension("old"), to: files)
+        }
+
         private func stopForGood() { killServer() }
     }
 }

@@ -18,14 +18,6 @@ struct ShardTests {
         return worker
     }
 
-    private func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(120)
-        while try await !isSo() {
-            try #require(ContinuousClock.now < deadline, "\(what): not so within two minutes")
-            try await Task.sleep(for: .milliseconds(20))
-        }
-    }
-
     private func stats(_ troupe: Troupe) async throws -> [ShardStat] {
         var stats: [ShardStat] = []
         for shard in troupe.courier.exchange.shards {

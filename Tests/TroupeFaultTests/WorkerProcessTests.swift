@@ -28,10 +28,6 @@ struct WorkerProcessTests {
         try result.get()
     }
 
-    private func stat(_ troupe: Troupe, _ actor: ActorID) async throws -> ActorStat {
-        try #require(try await troupe.actors(ActorFilter(type: actor.type)).first { $0.id == actor })
-    }
-
     @Test(arguments: Server.allCases) func aWorkerThatIsToldToGoGivesBackWhatItHolds(_ kind: Server) async throws {
         try await withExchange(kind) { troupe, url in
             let first = try worker(url, ["--lease", "60s"])
@@ -115,10 +111,10 @@ struct WorkerProcessTests {
             let ledger = try await troupe.spawn(Ledger.self, named: "l")
             let first = try worker(url, ["--lease", "500ms", "--drain-timeout", "300ms"])
             _ = try await troupe.tell(trouble) { try await $0.hang() }
-            try await eventually("it hangs") { try await stat(troupe, trouble.id).outstandingCount == 1 }
+            try await eventually("it hangs") { try await troupe.stat(trouble.id).outstandingCount == 1 }
             #expect(try await ledger.add(1) == 1)
             #expect(first.terminate() == .exited(0))
-            #expect(try await stat(troupe, trouble.id).worker == nil)
+            #expect(try await troupe.stat(trouble.id).worker == nil)
         }
     }
 
@@ -130,7 +126,7 @@ struct WorkerProcessTests {
             let worker = try worker(url, ["--lease", "800ms"])
             let calls = actors.map { actor in Task { try await actor.block(seconds: 3) } }
             for call in calls { #expect(try await call.value == 3) }
-            for actor in actors { #expect(try await stat(troupe, actor.id).epoch != nil) }
+            for actor in actors { #expect(try await troupe.stat(actor.id).epoch != nil) }
             let epochs = try await troupe.actors(ActorFilter(type: "Trouble")).compactMap(\.epoch)
             #expect(Set(epochs).count == many)
             #expect(try #require(epochs.max()) - (epochs.min() ?? 0) < UInt64(many))

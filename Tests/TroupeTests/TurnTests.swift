@@ -4,7 +4,10 @@ import TroupeTesting
 
 /// A counter whose turns may interleave, and one with a small mailbox.
 distributed actor Juggler: StatefulActor {
-    struct State: ActorState { var count = 0 }
+    struct State: ActorState {
+        var count = 0
+        var numbers: [Int] = []
+    }
     var state: State
     static var options: ActorOptions {
         var options = ActorOptions()
@@ -22,6 +25,8 @@ distributed actor Juggler: StatefulActor {
         Events.shared.note("ends", of: gate)
         return state.count
     }
+    distributed func append(_ number: Int) { state.numbers.append(number) }
+    distributed func numbers() -> [Int] { state.numbers }
     /// Comes back to itself, which a re-entrant actor may.
     distributed func callMyself() async throws -> Int { try await handle.add(5) }
     distributed func add(_ n: Int) -> Int {
@@ -75,6 +80,16 @@ struct TurnTests {
             Gate.named(gate).open()
             #expect(try await Set([first, second]) == [1, 2])
             #expect(try await juggler.callMyself() == 7)
+        }
+    }
+
+    @Test(arguments: Place.allCases) func noneOfManyInterleavedTurnsIsForgotten(_ place: Place) async throws {
+        try await withScene(place, [Juggler.self], configure: { $0.passivateAfter = .milliseconds(50) }) { scene in
+            let juggler = try await scene.caller.spawn(Juggler.self, named: "many")
+            for number in 0..<500 { try await scene.caller.tell(juggler) { try await $0.append(number) } }
+            // The one that answers has nothing but what was committed.
+            try await scene.wait(for: juggler.id) { $0.queuedCount == 0 && $0.worker == nil }
+            #expect(try await juggler.numbers().sorted() == Array(0..<500))
         }
     }
 

@@ -191,13 +191,12 @@ final class ActivationHost: Sendable {
         }
     }
 
-    /// Begins a turn beside those that are under way; turns begin in the order of the mailbox.
+    /// Begins a turn beside those that are under way.
     private func interleave(_ queued: QueuedEnvelope) {
         let call = queued.envelope.id
         state.withLock { _ = $0.interleaved.insert(call) }
-        // Unstructured: interleaved turns of one activation; void() cancels them. Immediate: it is at the actor before the
-        // next one begins.
-        let task = Task.immediate {
+        // Unstructured: interleaved turns of one activation; void() cancels them.
+        let task = Task {
             let end = await run(queued)
             record(end)
             state.withLock { state in

@@ -16,7 +16,7 @@ final class SoakExchange: Sendable {
     private let directory: String
     private let process: ChildProcess?
     private let relay: Relay?
-    private let readyLine: String
+    private let serverPath: String
 
     private static let startMax = Duration.seconds(60)
 
@@ -29,11 +29,11 @@ final class SoakExchange: Sendable {
         // Processes know the path of the relay, which is the server's own if there is none.
         let front = "\(directory)/exchange.sock"
         let path = hasRelay ? "\(directory)/server.sock" : front
+        serverPath = path
         switch kind {
         case .existing(let url):
             self.url = url
             process = nil
-            readyLine = ""
         case .broker:
             url = "ipc://\(front)"
             process = ChildProcess(
@@ -41,15 +41,13 @@ final class SoakExchange: Sendable {
                     command, "broker", "--listen", "ipc://\(path)", "--journal", "\(directory)/journal",
                     "--durability", "durable",
                 ], standardError: "\(directory)/broker.log")
-            readyLine = "durable"
         case .redis:
             url = "redis+unix://\(front)"
             process = ChildProcess(
                 [
                     "redis-server", "--port", "0", "--unixsocket", path, "--dir", directory, "--appendonly", "yes",
-                    "--appendfsync", "always", "--save", "",
-                ], standardError: "\(directory)/redis.log")
-            readyLine = "eady to accept connections"
+                    "--appendfsync", "always", "--save", "", "--logfile", "\(directory)/redis.log",
+                ])
         }
         relay = try process != nil && hasRelay ? Relay(from: front, to: path) : nil
         try start()
@@ -66,11 +64,22 @@ final class SoakExchange: Sendable {
         let watchdog = DispatchWorkItem { process.signal(SIGKILL) }
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.startMax / .seconds(1), execute: watchdog)
         defer { watchdog.cancel() }
-        guard process.line(containing: readyLine) != nil else {
+        guard isReady(process) else {
             process.kill()
             throw ChildProcess.Failure(
                 description: "the exchange at \(url) did not start; see the log beside its files")
         }
+    }
+
+    /// Waits until it serves; false if it has ended.
+    private func isReady(_ process: ChildProcess) -> Bool {
+        // A broker says one line, a redis-server many: those are in its log.
+        guard kind == .redis else { return process.line(containing: "durable") != nil }
+        while process.isRunning {
+            if RedisServer.answers(at: serverPath) { return true }
+            usleep(5000)
+        }
+        return false
     }
 
     /// Whether its process is there.
