@@ -413,7 +413,7 @@ final class ActivationHost: Sendable {
         guard canEnd else { return false }
         loop?.cancel()
         await loop?.value
-        for task in state.withLock({ Array($0.running.values) }) { await task.value }
+        for task in state.withLock({ $0.running.sorted { $0.key < $1.key }.map(\.value) }) { await task.value }
         guard (try? await earlierTurnsCommitted()) != nil else { return false }
         await instance.willPassivate()
         return await commitFinalState()

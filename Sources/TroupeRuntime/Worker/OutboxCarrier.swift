@@ -38,7 +38,7 @@ final class OutboxCarrier: Sendable {
     func carry(after turn: TurnCommit) {
         guard isNeeded, !turn.outgoing.isEmpty else { return }
         let place = ShardPlace(index: source, count: exchange.shards.count)
-        carry(to: Set(turn.outgoing.compactMap { place.destination(of: $0.target) }))
+        carry(to: Set(turn.outgoing.compactMap { place.destination(of: $0.target) }).sorted())
     }
 
     /// Something waits for these shards.
@@ -61,13 +61,13 @@ final class OutboxCarrier: Sendable {
 
     /// Brings what is there, as far as it can be brought within the bound; then no more.
     func stop(by deadline: Timestamp) async {
-        let tasks = state.withLock { Array($0.underWay.values) }
+        let tasks = state.withLock { $0.underWay.sorted { $0.key < $1.key }.map(\.value) }
         await wait(until: deadline, by: clock) {
             for task in tasks { await task.value }
         }
         let left = state.withLock { state in
             state.isStopped = true
-            return Array(state.underWay.values)
+            return state.underWay.sorted { $0.key < $1.key }.map(\.value)
         }
         for task in left { task.cancel() }
     }

@@ -85,11 +85,11 @@ package final class SimulatedExchange: @unchecked Sendable {
     private static func short(_ operation: Operation) -> String {
         switch operation {
         case .send(let envelopes, _, let resuming):
-            "\(envelopes.map { "\($0.id)>\($0.target.key)" }.joined(separator: ",")) \(resuming)"
+            "\(envelopes.map { "\($0.id.text)>\($0.target.key)" }.joined(separator: ",")) \(resuming)"
         case .commit(_, let turns):
             turns.map { turn in
                 "\(turn.actor.key)@\(turn.epoch).\(turn.number) "
-                    + turn.acknowledgements.map { "\($0.id)" }.joined(separator: ",")
+                    + turn.acknowledgements.map(\.id.text).joined(separator: ",")
             }.joined(separator: ";")
         case .release(_, let actor, let epoch, _): "\(actor.key)@\(epoch)"
         case .cancel(let id), .outcome(let id, _): id.text
@@ -105,9 +105,37 @@ package final class SimulatedExchange: @unchecked Sendable {
         case .receipts(let receipts): "\(receipts.items.count) items"
         case .state(let bytes): "\(bytes.count) bytes"
         case .outcome(let outcome): outcome.status.rawValue
-        case .sent, .committed, .released, .heartbeat, .cancelled, .ticked, .registered, .done, .noSuchWorker:
-            String("\(answer)".prefix(200))
+        case .sent(let results): results.map(short).joined(separator: ",")
+        case .committed(let results): results.map(short).joined(separator: ",")
+        case .heartbeat(let result): "\(result.isKnown) \(result.hasReady) \(result.outboxes)"
+        case .released(let result): "\(result)"
+        case .cancelled(let result): result.rawValue
+        case .ticked(let due): due.map { "\($0.milliseconds)" } ?? "nothing due"
+        case .noSuchWorker: "no such worker"
         default: ""
+        }
+    }
+
+    // By hand: what reflection makes of them costs more than the operation.
+
+    private static func short(_ result: SendResult) -> String {
+        switch result {
+        case .accepted(let sequence, _): "accepted \(sequence)"
+        case .known(let outcome): "known \(outcome.status.rawValue)"
+        case .full: "full"
+        case .noSuchActor: "no such actor"
+        case .deadlock: "deadlock"
+        case .tooLarge: "too large"
+        case .fingerprintMismatch: "another fingerprint"
+        }
+    }
+
+    private static func short(_ result: CommitResult) -> String {
+        switch result {
+        case .committed: "committed"
+        case .committedAndReleased(let time): "retried at \(time.milliseconds)"
+        case .fenced: "fenced"
+        case .full(let actor): "full \(actor.key)"
         }
     }
 
