@@ -26,6 +26,11 @@ distributed actor Juggler: StatefulActor {
         return state.count
     }
     distributed func append(_ number: Int) { state.numbers.append(number) }
+    /// The same, with a result that goes to the store before the turn can end.
+    distributed func appendSlowly(_ number: Int) -> [Double] {
+        state.numbers.append(number)
+        return Array(repeating: 1, count: 20_000)
+    }
     distributed func numbers() -> [Int] { state.numbers }
     /// Comes back to itself, which a re-entrant actor may.
     distributed func callMyself() async throws -> Int { try await handle.add(5) }
@@ -86,7 +91,15 @@ struct TurnTests {
     @Test(arguments: Place.allCases) func noneOfManyInterleavedTurnsIsForgotten(_ place: Place) async throws {
         try await withScene(place, [Juggler.self], configure: { $0.passivateAfter = .milliseconds(50) }) { scene in
             let juggler = try await scene.caller.spawn(Juggler.self, named: "many")
-            for number in 0..<500 { try await scene.caller.tell(juggler) { try await $0.append(number) } }
+            for number in 0..<500 {
+                try await scene.caller.tell(juggler) {
+                    if number.isMultiple(of: 10) {
+                        _ = try await $0.appendSlowly(number)
+                    } else {
+                        try await $0.append(number)
+                    }
+                }
+            }
             // The one that answers has nothing but what was committed.
             try await scene.wait(for: juggler.id) { $0.queuedCount == 0 && $0.worker == nil }
             #expect(try await juggler.numbers().sorted() == Array(0..<500))
