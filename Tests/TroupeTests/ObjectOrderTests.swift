@@ -3,11 +3,27 @@ import Testing
 import Troupe
 import TroupeTesting
 
+/// Counts what it was asked, and has a result that goes to the store.
+distributed actor Recorder: StatefulActor {
+    struct State: ActorState { var asked = 0 }
+    var state: State
+    init(state: State, actorSystem: Troupe) {
+        self.state = state
+        self.actorSystem = actorSystem
+    }
+    distributed func numbers(_ count: Int) -> [Double] {
+        state.asked += 1
+        return (0..<count).map(Double.init)
+    }
+    distributed func asked() -> Int { state.asked }
+}
+
 /// A store that looks, whenever something is put, whether the exchange knows of it.
 private final class WatchedConnector: Connector {
     private let base = MemoryConnector()
     private let shard: any Shard
     private let counts = Mutex((puts: 0, unknown: 0))
+    private let isFull = Mutex(false)
 
     init(_ shard: any Shard) { self.shard = shard }
 
@@ -19,7 +35,10 @@ private final class WatchedConnector: Connector {
     /// Objects that were put, and those of them of which the exchange knew nothing then.
     var seen: (puts: Int, unknown: Int) { counts.withLock { $0 } }
 
+    func setFull(_ full: Bool) { isFull.withLock { $0 = full } }
+
     func put(_ key: String, _ bytes: [UInt8], expiresAfter: Duration?) async throws(StoreError) {
+        guard !isFull.withLock({ $0 }) else { throw StoreError(.full, "the store is full") }
         let number = counts.withLock { counts in
             counts.puts += 1
             return counts.puts
@@ -98,7 +117,7 @@ struct ObjectOrderTests {
         configuration.autoProxy = AutoProxy(store: store, registry: configuration.stores)
         let troupe = try await Troupe.joining(
             Exchange(shards: [shard], address: "memory:"), configuration: configuration)
-        let worker = try Worker(troupe, WorkerConfiguration(types: [Reader.self]))
+        let worker = try Worker(troupe, WorkerConfiguration(types: [Reader.self, Recorder.self]))
         let running = Task { try await worker.run() }
         let result: Result<Void, any Error>
         do {
@@ -134,6 +153,20 @@ struct ObjectOrderTests {
                 throw TroupeError(.noSuchActor, "the reader is gone")
             }
             #expect(stat.deadLetterCount == 0)
+        }
+    }
+
+    /// A turn whose result has no place fails, and then nothing of it is there, also not for the next turn.
+    @Test func aResultThatTheStoreRefusesUndoesItsTurn() async throws {
+        try await withReader { _, connector, troupe, _ in
+            let recorder = try await troupe.spawn(Recorder.self, named: "full")
+            #expect(try await recorder.numbers(50_000) == Self.array)
+            connector.setFull(true)
+            await #expect(throws: (any Error).self) { _ = try await recorder.numbers(50_000) }
+            #expect(try await recorder.asked() == 1)
+            connector.setFull(false)
+            #expect(try await recorder.numbers(50_000) == Self.array)
+            #expect(try await recorder.asked() == 2)
         }
     }
 }
