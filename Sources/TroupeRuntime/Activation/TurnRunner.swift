@@ -28,7 +28,7 @@ enum TurnResult: Sendable {
 }
 
 extension StatefulActor {
-    /// Runs one message on this actor's executor, in one stay: the state before is kept, and put back if the turn fails.
+    /// Runs one message on this actor: the state before is kept, and put back if the turn fails.
     func perform(
         _ target: String, _ decoder: InvocationDecoder, _ handler: ResultHandler, for call: CallID,
         of host: ActivationHost
