@@ -18,8 +18,8 @@ import TroupeTesting
         try await server.command("CONFIG", "RESETSTAT")
         #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: true)])
         let enqueue = try await server.commandCounts()
-        #expect(enqueue["evalsha"] == 1)
-        #expect(total(enqueue, without: ["evalsha"]) <= 8, "\(enqueue)")
+        #expect(enqueue["fcall"] == 1)
+        #expect(total(enqueue, without: ["fcall"]) <= 8, "\(enqueue)")
 
         try await server.command("CONFIG", "RESETSTAT")
         let lane = try await shard.deliveries(party.worker, after: Cursor(), max: 10, timeout: .seconds(5))
@@ -30,8 +30,8 @@ import TroupeTesting
         try await server.command("CONFIG", "RESETSTAT")
         #expect(try await party.commit([queued], epoch: activation.epoch, number: 1) == [.committed])
         let commit = try await server.commandCounts()
-        #expect(commit["evalsha"] == 1)
-        #expect(total(commit, without: ["evalsha"]) <= 11, "\(commit)")
+        #expect(commit["fcall"] == 1)
+        #expect(total(commit, without: ["fcall"]) <= 11, "\(commit)")
 
         let receipts = try await shard.receipts(party.client, after: Cursor(), max: 10, timeout: .seconds(5))
         #expect(receipts.items == [.outcome(CallID(unchecked: "call-1"), Outcome(.committed, payload: [7]))])
@@ -49,7 +49,7 @@ import TroupeTesting
         guard case .sent(let results) = answer else { throw Unexpected() }
         #expect(results == (1...450).map { .accepted(sequence: UInt64($0), isHosted: false) })
         // 200 envelopes at a time.
-        #expect(try await server.commandCounts()["evalsha"] == 3)
+        #expect(try await server.commandCounts()["fcall"] == 3)
         await shard.close()
     }
 

@@ -10,7 +10,7 @@ import TroupeTesting
         let shard = try await RedisShard.connect(server)
         let party = try CounterParty(shard)
         try await party.register()
-        try await server.command("SCRIPT", "FLUSH")
+        try await server.command("FUNCTION", "FLUSH")
         #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: false)])
         await shard.close()
     }
@@ -30,7 +30,7 @@ import TroupeTesting
                     .send([party.envelope("call-\(number)", kind: .tell)], from: party.client, resuming: false))
             }
         }
-        try await server.command("SCRIPT", "FLUSH")
+        try await server.command("FUNCTION", "FLUSH")
         try await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         for task in tasks { _ = try await task.value }
         let page = try await shard.perform(.peek(party.actor, after: 0, limit: 1000))

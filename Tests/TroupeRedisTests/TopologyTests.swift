@@ -20,7 +20,7 @@ import Testing
         #expect(Detour("ASK 3999 127.0.0.1:6381", cluster) == .later)
         #expect(Detour("READONLY You can't write", .single) == nil)
         #expect(Detour("READONLY You can't write", .sentinel(primary: "m", further: [])) == .elsewhere(nil))
-        #expect(Detour("NOSCRIPT No matching script", .single) == .loadScripts)
+        #expect(Detour("ERR Function not found", .single) == .loadFunctions)
         #expect(Detour("OOM command not allowed", cluster) == nil)
         #expect(Detour("", cluster) == nil)
     }

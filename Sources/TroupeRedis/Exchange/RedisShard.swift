@@ -34,7 +34,7 @@ package final class RedisShard: Shard {
         let locator = RedisLocator(configuration, tag: String(index))
         let session = RedisSession(configuration, locator: locator)
         let setup = ShardSetup(
-            base: "\(configuration.prefix):{\(index)}", limits: options.limits,
+            base: "\(configuration.prefix):{\(index)}", library: ScriptLibrary(options.limits),
             place: ShardPlace(index: index, count: count))
         let deadline = ContinuousClock.now.advanced(by: configuration.connectTimeout)
         while true {

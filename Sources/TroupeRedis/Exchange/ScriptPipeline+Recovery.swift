@@ -22,7 +22,7 @@ extension ScriptPipeline {
     enum Phase: Sendable {
         /// Nobody has needed a connection yet, or the last one is lost.
         case broken
-        case open(RedisConnection, ShardSetup.Digests, ShardMemory.Stretch)
+        case open(RedisConnection, ShardMemory.Stretch)
         case closed
     }
 
@@ -97,7 +97,7 @@ extension ScriptPipeline {
         state.withLock { state in
             state.recovery = nil
             if case .closed = state.phase { return }
-            state.phase = .open(connection, finding.digests, finding.stretch)
+            state.phase = .open(connection, finding.stretch)
             state.generation += 1
             state.inFlight = 0
             state.stumbles += 1
@@ -109,7 +109,7 @@ extension ScriptPipeline {
                 if let loss = state.loss, call.call.script != .tick {
                     call.slot.complete(.success(.failure(loss)))
                 } else {
-                    let repeated = send(call.call, connection, finding.digests, finding.stretch, &state)
+                    let repeated = send(call.call, connection, finding.stretch, &state)
                     call.slot.complete(.success(.success(repeated)))
                 }
             }

@@ -2,7 +2,7 @@ internal import Synchronization
 internal import TroupeCore
 
 /// Script calls to one shard over one connection, in the order in which they were begun, also when the connection is
-/// lost and they are sent again, and when the server has forgotten the scripts.
+/// lost and they are sent again, and when the server has forgotten our functions.
 ///
 /// A call takes its place before `run` first suspends. Once a call has failed, those after it wait until all that were
 /// under way are decided; then the failed ones are sent again, oldest first.
@@ -67,20 +67,19 @@ final class ScriptPipeline: Sendable {
         let ticket = state.ticketLast
         switch state.phase {
         case .closed: return nil
-        case .open(let connection, let digests, let stretch) where state.parked.isEmpty:
-            return (ticket, .awaiting(send(call, connection, digests, stretch, &state)))
+        case .open(let connection, let stretch) where state.parked.isEmpty:
+            return (ticket, .awaiting(send(call, connection, stretch, &state)))
         case .open, .broken:
             return (ticket, park(call, ticket, deadline, &state))
         }
     }
 
     func send(
-        _ call: ScriptCall, _ connection: RedisConnection, _ digests: ShardSetup.Digests,
-        _ stretch: ShardMemory.Stretch, _ state: inout State
+        _ call: ScriptCall, _ connection: RedisConnection, _ stretch: ShardMemory.Stretch, _ state: inout State
     ) -> Flight {
         state.inFlight += 1
-        let digest = RedisArgument.string(digests[call.script] ?? "")
-        let pending = connection.submit(["EVALSHA", digest] + arguments(of: call), isUrgent: true)
+        let function = setup.library.function(call.script)
+        let pending = connection.submit(["FCALL", function] + arguments(of: call), isUrgent: true)
         return Flight(
             pending: pending, connection: connection, generation: state.generation, floor: state.memory.seen,
             stretch: stretch)
@@ -224,7 +223,7 @@ final class ScriptPipeline: Sendable {
     private func explain(
         _ call: ScriptCall, _ text: String, _ connection: RedisConnection, _ operation: String
     ) async -> ExchangeError {
-        let source = call.script.source(setup.limits, isExplaining: true)
+        let source = setup.library.explanation(of: call.script)
         let reply = try? await connection.command(["EVAL", .string(source)] + arguments(of: call))
         guard case .error(let explanation) = reply else { return .refusal(text, of: operation, at: address) }
         return .foreignKey(explanation, of: operation, at: address)

@@ -2,8 +2,8 @@ internal import TroupeCore
 
 /// What a server's configuration promises for what it has acknowledged.
 enum ServerDurability {
-    /// Oldest release whose commands the scripts use (LMOVE, XTRIM MINID, exclusive ranges).
-    private static let versionMin = (6, 2)
+    /// The oldest release that has functions.
+    private static let versionMin = (7, 0)
 
     static func read(_ connection: RedisConnection) async throws(ExchangeError) -> DurabilityStatement {
         let names = ["append*", "no-appendfsync-on-rewrite", "min-replicas-*", "save"]
@@ -44,6 +44,6 @@ enum ServerDurability {
         let parts = version.split(separator: ".").compactMap { Int($0) }
         guard parts.count >= 2, (parts[0], parts[1]) < versionMin else { return }
         throw RedisError(
-            .invalidConfiguration, address: address, "the server is Redis \(version); 6.2 or later is needed")
+            .invalidConfiguration, address: address, "the server is Redis \(version); 7.0 or later is needed")
     }
 }

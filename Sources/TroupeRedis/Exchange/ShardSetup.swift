@@ -1,21 +1,17 @@
 internal import TroupeCore
 
-/// What a connection to a shard begins with: is the place ours, does the server know our scripts, and has it kept what
+/// What a connection to a shard begins with: is the place ours, does the server know our functions, and has it kept what
 /// we know of?
 struct ShardSetup: Sendable {
     /// Version of keys and scripts.
     static let schema = "3"
 
     var base: String
-    var limits: ShardLimits
+    var library: ScriptLibrary
     var place: ShardPlace
-
-    /// The digests by which scripts are called.
-    typealias Digests = [Script: String]
 
     /// What was found.
     struct Finding: Sendable {
-        var digests: Digests
         /// The stretch of history in which the connection was made.
         var stretch: ShardMemory.Stretch
         var memory: ShardMemory
@@ -31,23 +27,25 @@ struct ShardSetup: Sendable {
         on connection: RedisConnection, _ memory: ShardMemory, clock: (any ExchangeClock)?
     ) async throws(ExchangeError) -> Finding {
         let info = connection.submit(["INFO", "server"])
-        let pending = Script.allCases.map { script in
-            (script, connection.submit(["SCRIPT", "LOAD", .string(script.source(limits))]))
-        }
+        let known = connection.submit(["FUNCTION", "LIST", "LIBRARYNAME", .string(library.name)])
         try await claimPlace(connection)
         let run = ServerInfo.line("run_id", in: try await Self.value(of: info).text ?? "") ?? "unknown"
-        var digests = Digests()
-        for (script, reply) in pending {
-            let answer = try await Self.value(of: reply)
-            if case .error(let text) = answer { throw refusal(text, "SCRIPT LOAD", connection) }
-            digests[script] = answer.text
-        }
-        return try await open(connection, digests, memory, run, clock)
+        try await load(on: connection, known: Self.value(of: known))
+        return try await open(connection, memory, run, clock)
+    }
+
+    /// Gives the server our functions, unless it has them.
+    private func load(on connection: RedisConnection, known: RedisReply) async throws(ExchangeError) {
+        if case .error(let text) = known { throw refusal(text, "FUNCTION LIST", connection) }
+        guard known.array?.isEmpty != false else { return }
+        let reply = try await Self.value(of: connection.submit(["FUNCTION", "LOAD", .string(library.code)]))
+        // Somebody else may have been first.
+        guard case .error(let text) = reply, !text.contains("already exists") else { return }
+        throw refusal(text, "FUNCTION LOAD", connection)
     }
 
     private func open(
-        _ connection: RedisConnection, _ digests: Digests, _ memory: ShardMemory, _ run: String,
-        _ clock: (any ExchangeClock)?
+        _ connection: RedisConnection, _ memory: ShardMemory, _ run: String, _ clock: (any ExchangeClock)?
     ) async throws(ExchangeError) -> Finding {
         let call = ScriptCall(.open) { writer in
             writer.put("run", run)
@@ -56,18 +54,18 @@ struct ShardSetup: Sendable {
             writer.put("seen", memory.seen.counts) { writer, count in writer.integer(Int64(count)) }
         }
         let time = clock.map { String($0.now().milliseconds) } ?? ""
-        let arguments: [RedisArgument] = ["EVALSHA", .string(digests[.open] ?? "")] + keys + [.string(time)]
+        let arguments: [RedisArgument] = ["FCALL", library.function(.open)] + keys + [.string(time)]
         let reply = try await Self.value(of: connection.submit(arguments + [.bytes(call.request)]))
         if case .error(let text) = reply { throw refusal(text, "connect", connection) }
         guard let fields = reply.array, let marks = ShardMarks(fields.dropFirst()), let answer = fields.first?.array,
             answer.count == 2, let number = answer[0].integer
         else { throw ReplyRow.mismatch("the opening of a connection", reply) }
         let stretch = ShardMemory.Stretch(number: number, run: run)
-        guard let missing = answer[1].array else { return Finding(digests: digests, stretch: stretch, memory: memory) }
+        guard let missing = answer[1].array else { return Finding(stretch: stretch, memory: memory) }
         var next = ShardMemory(stretch: stretch, seen: ShardMarks())
         next.seen.raise(to: marks)
         let loss = ExchangeError.wentBack(missing.map { $0.integer ?? 0 }, at: connection.address)
-        return Finding(digests: digests, stretch: stretch, memory: next, loss: loss)
+        return Finding(stretch: stretch, memory: next, loss: loss)
     }
 
     private static func value(of reply: RedisPending) async throws(ExchangeError) -> RedisReply {

@@ -4,8 +4,8 @@ enum Detour: Hashable, Sendable {
     case elsewhere(RedisConfiguration.Address?)
     /// The same server may take it soon.
     case later
-    /// The server does not know the script (any more).
-    case loadScripts
+    /// The server does not know our functions (any more).
+    case loadFunctions
 
     /// Nil for an error that stands.
     ///
@@ -14,7 +14,7 @@ enum Detour: Hashable, Sendable {
     init?(_ text: String, _ topology: RedisConfiguration.Topology) {
         let words = text.split(separator: " ")
         switch (words.first ?? "", topology) {
-        case ("NOSCRIPT", _): self = .loadScripts
+        case ("ERR", _) where text.hasPrefix("ERR Function not found"): self = .loadFunctions
         case ("ASK", _), ("TRYAGAIN", _), ("CLUSTERDOWN", _), ("LOADING", _), ("BUSY", _), ("MASTERDOWN", _):
             self = .later
         case ("MOVED", .cluster): self = .elsewhere(words.count > 2 ? Self.address(words[2]) : nil)

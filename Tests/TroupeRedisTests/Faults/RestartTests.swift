@@ -62,10 +62,10 @@ import TroupeTesting
                 try await eventually("turns go on") { load.handled > before }
                 switch round % 4 {
                 case 0: try await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-                case 1: try await server.command("SCRIPT", "FLUSH", "ASYNC")
+                case 1: try await server.command("FUNCTION", "FLUSH", "ASYNC")
                 case 2: try await server.command("FUNCTION", "FLUSH")
                 default:
-                    try await server.command("SCRIPT", "FLUSH", "SYNC")
+                    try await server.command("FUNCTION", "FLUSH", "SYNC")
                     try await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 }
             }

@@ -193,6 +193,6 @@ enum Across {
           return 1
         end
 
-        return run(operations[request.operation])
+        function serve.across() return operations[request.operation]() end
         """#
 }

@@ -1,8 +1,6 @@
 /// Ends of leases, attempts and envelopes that are put aside.
 enum Endings {
     static let source = #"""
-        local goneWorkers = {}
-
         local function endLease(actor)
           local live, queue = actor.live, actor.fixed.queue
           local lease = live.lease

@@ -76,7 +76,7 @@ enum Leases {
           return { { activate(actor, worker) }, 0 }
         end
 
-        local function claim()
+        function serve.claim()
           local id = request.worker
           local fields = call('HMGET', base .. ':worker:' .. id, 'max', 'window', 'queues', 'draining', 'rung')
           if not fields[1] then return false end
@@ -105,8 +105,6 @@ enum Leases {
           end
           return { activations, hasReady(queues) and 1 or 0 }
         end
-
-        return run(claim)
         """#
 
     static let workers = #"""
@@ -191,6 +189,6 @@ enum Leases {
           return 'released'
         end
 
-        return run(operations[request.operation])
+        function serve.workers() return operations[request.operation]() end
         """#
 }

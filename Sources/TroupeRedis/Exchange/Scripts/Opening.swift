@@ -9,19 +9,19 @@ enum Opening {
     static let stretchesMax = 16
 
     static let open = #"""
-        local meta = base .. ':meta'
+        local function meta() return base .. ':meta' end
 
         local function readMarks()
-          local found = call('HMGET', meta, 'entered', 'left', 'acts', 'counter')
+          local found = call('HMGET', meta(), 'entered', 'left', 'acts', 'counter')
           for index = 1, 4 do found[index] = tonumber(found[index] or 0) end
           return found
         end
 
-        local function saveStretches(stretches) call('HSET', meta, 'stretches', cmsgpack.pack(stretches)) end
+        local function saveStretches(stretches) call('HSET', meta(), 'stretches', cmsgpack.pack(stretches)) end
 
         -- The stretches up to now, the last one being the current one.
         local function readStretches()
-          local packed = call('HGET', meta, 'stretches')
+          local packed = call('HGET', meta(), 'stretches')
           local stretches = packed and cmsgpack.unpack(packed) or {}
           local last = stretches[#stretches]
           if last and last.run == request.run then return stretches end
@@ -30,7 +30,7 @@ enum Opening {
             marks = found })
           if #stretches > \#(stretchesMax) then table.remove(stretches, 1) end
           saveStretches(stretches)
-          if found[4] < counterFloor() then call('HSET', meta, 'counter', text(counterFloor())) end
+          if found[4] < counterFloor() then call('HSET', meta(), 'counter', text(counterFloor())) end
           return stretches
         end
 
@@ -67,15 +67,15 @@ enum Opening {
           current.isAmended = true
           saveStretches(stretches)
           local counter = math.max(readMarks()[4], request.seen[4], counterFloor())
-          call('HSET', meta, 'counter', text(counter))
+          call('HSET', meta(), 'counter', text(counter))
           for _, worker in ipairs(call('ZRANGE', base .. ':workers', 0, -1)) do removeWorker(worker, false) end
         end
 
-        return run(function()
+        function serve.open()
           local stretches = readStretches()
           local lost = lost(stretches)
           if lost then amend(stretches) end
           return { stretches[#stretches].number, lost or false }
-        end)
+        end
         """#
 }

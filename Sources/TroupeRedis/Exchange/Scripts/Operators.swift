@@ -115,10 +115,10 @@ enum Operators {
           return { count }
         end
 
-        return run(function()
+        function serve.operate()
           local actor = loadActor(request.key)
           return actor and operations[request.operation](actor) or 'noactor'
-        end)
+        end
         """#
 
     static let inspect = #"""
@@ -211,6 +211,6 @@ enum Operators {
           }
         end
 
-        return operations[request.operation]()
+        function serve.inspect() return operations[request.operation]() end
         """#
 }

@@ -1,34 +1,44 @@
-/// What every script begins with: the request, the time, and actors as records that are read once and written once.
+/// What every function begins with: the request, the time, and actors as records that are read once and written once.
 ///
-/// The scripts are `MailboxMachine` again, function by function and under the same names; read them side by side.
+/// The functions are `MailboxMachine` again, function by function and under the same names; read them side by side.
 enum Prelude {
     static let source = #"""
-        local base, call = KEYS[1], redis.call
-        local request = cmsgpack.unpack(ARGV[2])
-
-        -- A large part of the request, by its number.
-        local function blob(number) return ARGV[number + 2] end
+        -- Of one run: its arguments, the first of which is the time of a clock that a test holds, or empty.
+        local call, base, arguments, request, now
+        local actors, touched, goneWorkers
+        local enteredCount, leftCount, deadLetterDelta
+        -- How far the shard has come, by counts that only grow; of each, what this run made of it. A client that has
+        -- seen more than there is knows that the shard went back in time.
+        local marks
 
         local function text(number) return string.format('%.0f', number) end
 
-        local now
-        if ARGV[1] == '' then
-          local time = call('TIME')
-          now = time[1] * 1000 + math.floor(time[2] / 1000)
-        else
-          -- A clock that a test holds does not go back, whoever passes it.
-          now = math.max(tonumber(ARGV[1]), tonumber(call('HGET', base .. ':meta', 'now') or ARGV[1]))
-          call('HSET', base .. ':meta', 'now', text(now))
+        local function readClock(held)
+          if held == '' then
+            local time = call('TIME')
+            return time[1] * 1000 + math.floor(time[2] / 1000)
+          end
+          -- It does not go back, whoever passes it.
+          local time = math.max(tonumber(held), tonumber(call('HGET', base .. ':meta', 'now') or held))
+          call('HSET', base .. ':meta', 'now', text(time))
+          return time
         end
+
+        local function begin(keys, given)
+          call, base, arguments = redis.call, keys[1], given
+          request = cmsgpack.unpack(given[2])
+          now = readClock(given[1])
+          actors, touched, goneWorkers = {}, {}, {}
+          enteredCount, leftCount, deadLetterDelta = 0, 0, 0
+          marks = { false, false, false, false }
+          limits.outcomeKeyRetention = given[1] == '' and limits.retentionMin or limits.retentionHeld
+        end
+
+        -- A large part of the request, by its number.
+        local function blob(number) return arguments[number + 2] end
 
         -- The key of an actor, which is its id without the site.
         local function keyOf(id) return string.match(id, '^troupe://[^/]*/(.+)$') or id end
-
-        local actors, touched = {}, {}
-        local enteredCount, leftCount, deadLetterDelta = 0, 0, 0
-        -- How far the shard has come, by counts that only grow; of each, what this script made of it. A client that
-        -- has seen more than there is knows that the shard went back in time.
-        local marks = { false, false, false, false }
 
         -- An actor, or false. `fixed` is what it was registered with, `live` is what changes.
         local function loadActor(key)
@@ -75,7 +85,7 @@ enum Prelude {
 
         -- Below this no epoch begins after a loss: more than any that were given out before, as far as the clock can
         -- tell.
-        local function counterFloor() return ARGV[1] == '' and now * 1024 or 0 end
+        local function counterFloor() return arguments[1] == '' and now * 1024 or 0 end
 
         -- Source of epochs and incarnations. A fresh shard begins at the floor, so a count of one means that the
         -- counter was lost under us.
@@ -94,7 +104,7 @@ enum Prelude {
         -- Keeps a client's reply mailbox for a while: under a clock that a test holds by an agenda, as the machine
         -- does.
         local function touch(client)
-          if ARGV[1] == '' then
+          if arguments[1] == '' then
             touched[client] = true
           else
             call('ZADD', base .. ':due:clients', now + limits.clientRetention, client)

@@ -69,13 +69,13 @@ enum Sending {
           return { 'accepted', sequence, isHosted and 1 or 0 }
         end
 
-        return run(function()
+        function serve.send()
           local answers = {}
           for index = 1, request.count do
             answers[index] = send(blob(2 * index - 1), blob(2 * index), request.client, request.resuming and index == 1)
           end
           return answers
-        end)
+        end
         """#
 
     static let callers = #"""
@@ -175,6 +175,6 @@ enum Sending {
           return 1
         end
 
-        return run(operations[request.operation])
+        function serve.callers() return operations[request.operation]() end
         """#
 }

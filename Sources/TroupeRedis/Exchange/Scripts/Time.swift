@@ -117,7 +117,7 @@ enum Time {
           return earliest or false
         end
 
-        return run(function()
+        function serve.tick()
           local budget = math.max(0, request.budget)
           for _, worker in ipairs(due('leases', budget)) do removeWorker(worker, true) end
           endDelays(budget)
@@ -126,6 +126,6 @@ enum Time {
           forgetClients(budget)
           forgetCompletions(budget)
           return { nextDue(), now }
-        end)
+        end
         """#
 }

@@ -136,10 +136,10 @@ enum Turns {
           return { 'released', retryAt }
         end
 
-        return run(function()
+        function serve.commit()
           local answers = {}
           for index, turn in ipairs(request.turns) do answers[index] = commit(turn, request.worker) end
           return answers
-        end)
+        end
         """#
 }
