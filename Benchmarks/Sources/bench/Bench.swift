@@ -17,17 +17,20 @@ struct RunCommand: AsyncParsableCommand {
             floor, measured just before and after it on the same server: compare ratios, not times.
 
             ROWS
-            \(Row.all.flatMap(\.names).map { "  \($0)" }.joined(separator: "\n"))
+            \(Row.all.flatMap(\.help).joined(separator: "\n"))
             """)
 
     @Flag(help: "Fewer repetitions: all rows in some minutes.") var quick = false
     @Option(parsing: .upToNextOption, help: "Only rows whose names begin so.") var only: [String] = []
+    @Flag(help: "Also the same workloads of Academy, Ray and Dask, as far as scripts/peers has installed them.")
+    var peers = false
     @Option(help: "Write the rows to this file, as a JSON array.") var json: String?
 
     func run() async throws {
-        let rows = Row.all.filter { $0.isSelected(by: only) }
+        let rows = Row.all.filter { $0.isSelected(by: only, quick: quick, peers: peers) }
         guard !rows.isEmpty else {
-            throw ValidationError("no row begins with \(only.joined(separator: " or ")); see --help for their names")
+            let prefixes = only.joined(separator: " or ")
+            throw ValidationError("no row that these options allow begins with \(prefixes); see --help for the rows")
         }
         let lab = try await Lab.start(scale: quick ? 0.2 : 1)
         defer { lab.stop() }

@@ -5,9 +5,10 @@ extension Lab {
     /// Measures something between two rounds of the bare ping-pong over the same server, so that both saw the machine in
     /// the same state.
     func besideFloor<Result>(
-        _ place: Place, count: Int, bytes: Int = 8, _ measure: () async throws -> Result
+        _ place: Place, count: Int, bytes: Int = 8, rounds: Int = 1, _ measure: () async throws -> Result
     ) async throws -> (result: Result, floor: Latencies) {
-        try await beside({ try self.pingPong(place, count: count, bytes: bytes) }, measure)
+        try await beside(
+            { try self.pingPong(place, count: count * rounds, bytes: bytes, rounds: rounds) }, measure)
     }
 
     /// The same for any floor.
@@ -21,24 +22,32 @@ extension Lab {
     }
 
     /// Round trips between two processes: a list each way through the same Redis, or two hops of nng.
-    private func pingPong(_ place: Place, count: Int, bytes: Int) throws -> Latencies {
-        switch place {
-        case .redisTCP: try floors(["redis", "127.0.0.1", "\(redis.port)", "\(count)", "\(bytes)"])
-        case .redisUnix: try floors(["redis-unix", redis.socketPath, "\(count)", "\(bytes)"])
-        case .redisAlways: try floors(["redis-unix", redisAlways.socketPath, "\(count)", "\(bytes)"])
-        case .brokerIPC, .brokerDurable:
-            try floors(["nng", "ipc://\(directory)/floor.sock", "\(count)", "\(bytes)"])
-        case .brokerTCP: try floors(["nng", "tcp://127.0.0.1:\(RedisServer.freePort())", "\(count)", "\(bytes)"])
-        }
+    func pingPong(_ place: Place, count: Int, bytes: Int = 8, rounds: Int = 1) throws -> Latencies {
+        let way =
+            switch place {
+            case .redisTCP: ["redis", "127.0.0.1", "\(redis.port)"]
+            case .redisUnix: ["redis-unix", redis.socketPath]
+            case .redisAlways: ["redis-unix", redisAlways.socketPath]
+            case .brokerIPC, .brokerDurable: ["nng", "ipc://\(directory)/floor.sock"]
+            case .brokerTCP: ["nng", "tcp://127.0.0.1:\(try RedisServer.freePort())"]
+            }
+        return try floors(way + ["\(count)", "\(bytes)"], rounds: rounds)
     }
 
-    /// Runs a floor; its arguments are told at the top of floors.c.
-    func floors(_ arguments: [String]) throws -> Latencies {
+    /// Runs a floor; its arguments are told at the top of floors.c. So many `rounds` in a row count as one.
+    func floors(_ arguments: [String], rounds: Int = 1) throws -> Latencies {
         let process = ChildProcess([try ChildProcess.product("floors")] + arguments)
         try process.start()
         var latencies = Latencies()
+        var sum: Int64 = 0
+        var summed = 0
         while let line = process.line() {
-            if let value = Int64(line) { latencies.record(nanoseconds: value) }
+            guard let value = Int64(line) else { continue }
+            sum += value
+            summed += 1
+            guard summed == rounds else { continue }
+            latencies.record(nanoseconds: sum)
+            (sum, summed) = (0, 0)
         }
         guard process.wait() == .exited(0), latencies.count > 0 else {
             throw Trouble("the floor \(arguments.joined(separator: " ")) failed")

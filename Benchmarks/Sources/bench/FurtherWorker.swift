@@ -1,26 +1,25 @@
 import Foundation
 import TroupeTesting
 
-/// A worker process for the actors of one pool.
+/// A worker process for the actors of some pools.
 struct FurtherWorker: Sendable {
     private let process: ChildProcess
 
-    init(pool: String, url: String) throws {
-        process = ChildProcess([
-            try ChildProcess.product("bench"), "worker", "--exchange", url, "--pool", pool, "--passivate-after", "600s",
-        ])
+    /// Without a time for it, no actor passivates during a row.
+    init(pools: String..., url: String, passivateAfter: String = "600s", lease: String = "3s") throws {
+        process = ChildProcess(
+            [
+                try ChildProcess.product("bench"), "worker", "--exchange", url, "--passivate-after", passivateAfter,
+                "--lease", lease,
+            ] + pools.flatMap { ["--pool", $0] })
         try process.start()
     }
 
     /// Memory that is its own and in use, in KiB.
-    func residentKiB() throws -> Int {
-        let status = try String(contentsOfFile: "/proc/\(process.pid ?? 0)/status", encoding: .utf8)
-        let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
-        guard let number = line?.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
-            throw Trouble("the worker's memory cannot be read; has it ended?")
-        }
-        return number
-    }
+    func residentKiB() throws -> Int { try Memory.residentKiB(of: process) }
 
     func end() { process.terminate() }
+
+    /// Ends it so that it cannot give its actors back.
+    func kill() { process.kill() }
 }

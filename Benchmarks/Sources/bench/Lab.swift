@@ -48,7 +48,7 @@ final class Lab: Sendable {
         broker = try LabBroker("journaled", in: directory)
         brokerDurable = try LabBroker("durable", in: directory)
         workers = try [redis.unixURL, redisAlways.unixURL, broker.ipc, brokerDurable.ipc].map {
-            try FurtherWorker(pool: "default", url: $0)
+            try FurtherWorker(pools: "default", url: $0)
         }
     }
 
@@ -105,6 +105,9 @@ struct LabBroker {
             throw Trouble("the \(durability) broker did not start: \(log)")
         }
     }
+
+    /// Memory that is its own and in use, in KiB.
+    func residentKiB() throws -> Int { try Memory.residentKiB(of: process) }
 
     func end() { process.terminate() }
 }

@@ -45,8 +45,11 @@ struct Measurement: Sendable, Codable {
         self.unit = unit
         self.value = value
         self.floor = floor
-        ratio = floor.map { unit == "1/s" ? $0 / value : value / $0 }
+        ratio = floor.map { Self.growing.contains(unit) ? $0 / value : value / $0 }
     }
+
+    /// Units of which more is better: rates, and the efficiency that has no unit.
+    private static let growing: Set<String> = ["1/s", "GB/s", "1"]
 
     /// Each row has all six fields: what it does not have is null.
     func encode(to encoder: any Encoder) throws {

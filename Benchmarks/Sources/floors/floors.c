@@ -1,10 +1,13 @@
 // The floors that the rows stand on: what the same server, or the same socket, does at least.
-// Every floor is a ping-pong between two processes, and prints one number a line: nanoseconds of a round trip.
+// Most floors are a ping-pong between two processes, and print one number a line: nanoseconds of a round trip.
 //
-// usage: floors redis HOST PORT COUNT BYTES | floors redis-unix PATH COUNT BYTES
+// usage: floors redis HOST PORT COUNT BYTES [BACK] | floors redis-unix PATH COUNT BYTES [BACK]
 //        floors redis-push PATH COUNT BYTES          (pipelined RPUSH: nanoseconds a command, one line)
-//        floors nng URL COUNT BYTES                  (two hops) | floors nng-hop URL COUNT BYTES (one)
+//        floors nng URL COUNT BYTES [BACK]           (two hops) | floors nng-hop URL COUNT BYTES (one)
 //        floors socket COUNT BYTES | floors threads COUNT   (a condition variable each way)
+//        floors memcpy COUNT BYTES | floors loopback COUNT BYTES   (one way over TCP, and a byte back when all is there)
+// BACK: bytes of the answer, if they are not those of the request.
+#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -60,7 +63,7 @@ struct redis_place {
     const char *host;
     int port;
     const char *path;
-    size_t bytes;
+    size_t bytes, back;
     redisContext *context;
     char *payload;
 };
@@ -77,8 +80,7 @@ static void redis_echo(void *argument) {
     for (;;) {
         redisReply *request = redisCommand(context, "BLPOP floor:there 0");
         if (request == NULL || request->type != REDIS_REPLY_ARRAY) return;
-        redisReply *pushed = redisCommand(
-            context, "RPUSH floor:back %b", request->element[1]->str, (size_t)request->element[1]->len);
+        redisReply *pushed = redisCommand(context, "RPUSH floor:back %b", place->payload, place->back);
         freeReplyObject(request);
         if (pushed == NULL) return;
         freeReplyObject(pushed);
@@ -96,7 +98,7 @@ static void redis_round(void *argument) {
 }
 
 static void redis_floor(struct redis_place place, int count) {
-    place.payload = calloc(1, place.bytes + 1);
+    place.payload = calloc(1, place.bytes + place.back + 1);
     pid_t child = echo_in_child(redis_echo, &place);
     place.context = redis_open(&place);
     measure(count, redis_round, &place);
@@ -124,7 +126,7 @@ static void redis_push_floor(struct redis_place place, int count) {
 
 struct nng_place {
     const char *url;
-    size_t bytes;
+    size_t bytes, back;
     nng_socket socket;
     char *payload;
 };
@@ -145,26 +147,37 @@ static void nng_echo(void *argument) {
         void *data;
         size_t size;
         if (nng_recv(socket, &data, &size, NNG_FLAG_ALLOC) != 0) return;
-        if (nng_send(socket, data, size, NNG_FLAG_ALLOC) != 0) return;
+        if (size == place->back) {
+            if (nng_send(socket, data, size, NNG_FLAG_ALLOC) != 0) return;
+            continue;
+        }
+        nng_free(data, size);
+        if (nng_send(socket, place->payload, place->back, 0) != 0) return;
     }
 }
 
-static void nng_hop(void *argument) {
-    struct nng_place *place = argument;
+static void nng_ask(struct nng_place *place, size_t bytes) {
     void *data;
     size_t size;
-    nng_must(nng_send(place->socket, place->payload, place->bytes, 0), "send");
+    nng_must(nng_send(place->socket, place->payload, bytes, 0), "send");
     nng_must(nng_recv(place->socket, &data, &size, NNG_FLAG_ALLOC), "receive");
     nng_free(data, size);
 }
 
+static void nng_hop(void *argument) {
+    struct nng_place *place = argument;
+    nng_ask(place, place->bytes);
+}
+
+// If the answer has a size of its own, only one of the hops carries the bytes.
 static void nng_round(void *argument) {
-    nng_hop(argument);
-    nng_hop(argument);
+    struct nng_place *place = argument;
+    nng_ask(place, place->bytes);
+    nng_ask(place, place->back);
 }
 
 static void nng_floor(struct nng_place place, int count, void (*round)(void *)) {
-    place.payload = calloc(1, place.bytes + 1);
+    place.payload = calloc(1, place.bytes + place.back + 1);
     pid_t child = echo_in_child(nng_echo, &place);
     nng_must(nng_req0_open(&place.socket), "req socket");
     int result = NNG_ECONNREFUSED;
@@ -225,6 +238,66 @@ static void socket_floor(int count, size_t bytes) {
     waitpid(child, NULL, 0);
 }
 
+// MARK: Bytes as fast as they go: within a process, and one way over TCP
+
+struct copying {
+    char *from, *to;
+    size_t bytes;
+};
+
+static void copy_round(void *argument) {
+    struct copying *copying = argument;
+    memcpy(copying->to, copying->from, copying->bytes);
+    // Nobody reads the copy; without this the compiler might not make it.
+    __asm__ volatile("" : : "r"(copying->to) : "memory");
+}
+
+static void memcpy_floor(int count, size_t bytes) {
+    struct copying copying = {malloc(bytes), malloc(bytes), bytes};
+    if (copying.from == NULL || copying.to == NULL) fail("no memory");
+    memset(copying.from, 1, bytes);
+    measure(count, copy_round, &copying);
+}
+
+enum { stream_chunk = 256 << 10 };
+
+static int stream(int descriptor, char *chunk, size_t bytes, ssize_t (*call)(int, char *, size_t)) {
+    for (size_t done = 0; done < bytes; done += stream_chunk) {
+        size_t rest = bytes - done;
+        if (!transfer(descriptor, chunk, rest < stream_chunk ? rest : stream_chunk, call)) return 0;
+    }
+    return 1;
+}
+
+static void stream_sink(void *argument) {
+    struct socket_pair *pair = argument;
+    int descriptor = accept(pair->far, NULL, NULL);
+    if (descriptor < 0) return;
+    while (stream(descriptor, pair->payload, pair->bytes, read_some) && transfer(descriptor, pair->payload, 1, write_some)) {
+    }
+}
+
+static void stream_round(void *argument) {
+    struct socket_pair *pair = argument;
+    if (!stream(pair->near, pair->payload, pair->bytes, write_some) || !transfer(pair->near, pair->payload, 1, read_some))
+        fail("the other end is gone");
+}
+
+static void loopback_floor(int count, size_t bytes) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    struct socket_pair pair = {-1, socket(AF_INET, SOCK_STREAM, 0), bytes, calloc(1, stream_chunk)};
+    if (bind(pair.far, (struct sockaddr *)&address, size) != 0 || listen(pair.far, 1) != 0 ||
+        getsockname(pair.far, (struct sockaddr *)&address, &size) != 0)
+        fail("no port to listen on");
+    pid_t child = echo_in_child(stream_sink, &pair);
+    pair.near = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(pair.near, (struct sockaddr *)&address, size) != 0) fail("no connection");
+    measure(count, stream_round, &pair);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 // MARK: Two threads that wake each other
 
 struct turns {
@@ -260,24 +333,34 @@ static void threads_floor(int count) {
     measure(count, threads_round, &turns);
 }
 
+// The argument at that place, or the one before if there is none: what comes back is as large as what went there.
+static size_t back(int argc, char **argv, int place) { return (size_t)atol(argv[argc > place ? place : place - 1]); }
+
 int main(int argc, char **argv) {
+    const char *kind = argc > 1 ? argv[1] : "";
     signal(SIGPIPE, SIG_IGN);
-    if (argc == 6 && strcmp(argv[1], "redis") == 0) {
-        redis_floor((struct redis_place){argv[2], atoi(argv[3]), NULL, (size_t)atol(argv[5])}, atoi(argv[4]));
-    } else if (argc == 5 && strcmp(argv[1], "redis-unix") == 0) {
-        redis_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
-    } else if (argc == 5 && strcmp(argv[1], "redis-push") == 0) {
+    if ((argc == 6 || argc == 7) && strcmp(kind, "redis") == 0) {
+        redis_floor(
+            (struct redis_place){argv[2], atoi(argv[3]), NULL, (size_t)atol(argv[5]), back(argc, argv, 6)}, atoi(argv[4]));
+    } else if ((argc == 5 || argc == 6) && strcmp(kind, "redis-unix") == 0) {
+        redis_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4]), back(argc, argv, 5)}, atoi(argv[3]));
+    } else if (argc == 5 && strcmp(kind, "redis-push") == 0) {
         redis_push_floor((struct redis_place){NULL, 0, argv[2], (size_t)atol(argv[4])}, atoi(argv[3]));
-    } else if (argc == 5 && strcmp(argv[1], "nng") == 0) {
-        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]), nng_round);
-    } else if (argc == 5 && strcmp(argv[1], "nng-hop") == 0) {
-        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4])}, atoi(argv[3]), nng_hop);
-    } else if (argc == 4 && strcmp(argv[1], "socket") == 0) {
+    } else if ((argc == 5 || argc == 6) && strcmp(kind, "nng") == 0) {
+        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4]), back(argc, argv, 5)}, atoi(argv[3]), nng_round);
+    } else if (argc == 5 && strcmp(kind, "nng-hop") == 0) {
+        nng_floor((struct nng_place){argv[2], (size_t)atol(argv[4]), back(argc, argv, 5)}, atoi(argv[3]), nng_hop);
+    } else if (argc == 4 && strcmp(kind, "socket") == 0) {
         socket_floor(atoi(argv[2]), (size_t)atol(argv[3]));
-    } else if (argc == 3 && strcmp(argv[1], "threads") == 0) {
+    } else if (argc == 3 && strcmp(kind, "threads") == 0) {
         threads_floor(atoi(argv[2]));
+    } else if (argc == 4 && strcmp(kind, "memcpy") == 0) {
+        memcpy_floor(atoi(argv[2]), (size_t)atol(argv[3]));
+    } else if (argc == 4 && strcmp(kind, "loopback") == 0) {
+        loopback_floor(atoi(argv[2]), (size_t)atol(argv[3]));
     } else {
-        fprintf(stderr, "usage: floors redis|redis-unix|redis-push|nng|nng-hop|socket|threads ... (see the top of floors.c)\n");
+        fprintf(stderr, "usage: floors redis|redis-unix|redis-push|nng|nng-hop|socket|threads|memcpy|loopback ... "
+                        "(see the top of floors.c)\n");
         return 2;
     }
     return 0;

@@ -41,6 +41,27 @@ extension Row {
             }
         }
     }
+
+    /// A hundred calls under way to a thousand actors, in an order that is random and the same in each run.
+    static let callsToMany: [Row] = backends.map { backend, place in
+        let name = "call.inflight100.\(backend).1000"
+        return Row(name) { lab in
+            let count = lab.count(20_000)
+            let (seconds, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
+                let troupe = try await Troupe.connect(to: lab.url(place))
+                let run = UUID().uuidString
+                let echoes = try await troupe.spawn(
+                    Echo.self, (0..<1000).map { Spawn("many-\(run)-\($0)", state: .init()) })
+                try await callEach(echoes)
+                var generator = Seeded(1)
+                let order = (0..<count).map { _ in Int.random(in: 0..<1000, using: &generator) }
+                let seconds = try await atOnce(100, count) { _ = try await echoes[order[$0]].add(1) }
+                await troupe.close()
+                return seconds
+            }
+            return [Measurement(name, "calls", unit: "1/s", Double(count) / seconds, floor: 1e6 / floor.percentile(50))]
+        }
+    }
 }
 
 extension Lab {

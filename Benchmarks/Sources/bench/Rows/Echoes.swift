@@ -43,4 +43,15 @@ extension Row {
             }
         }
     }
+
+    /// What this machine moves at most, within a process and between two.
+    static let speeds = ["memcpy", "loopback"].map { kind in
+        Row("floor.\(kind)") { lab in
+            let bytes = 64 << 20
+            let latencies = try lab.floors([kind, "\(lab.count(100))", "\(bytes)"])
+            return [
+                Measurement("floor.\(kind)", "p50", unit: "GB/s", Double(bytes) / 1000 / latencies.percentile(50))
+            ]
+        }
+    }
 }

@@ -52,36 +52,4 @@ extension Row {
             return Measurement.latency(name, latencies, floor: floor)
         }
     }
-
-    /// What a worker's memory grows by for each actor that it holds. There is no floor to compare with.
-    static let memory = backends.map { backend, place in
-        let name = "memory.live.\(backend)"
-        return Row(name) { lab in
-            let count = lab.count(5000)
-            let pool = "memory-\(UUID().uuidString)"
-            let worker = try FurtherWorker(pool: pool, url: lab.url(place))
-            defer { worker.end() }
-            let troupe = try await Troupe.connect(to: lab.url(place))
-            // The first ones bring what a worker needs once.
-            let spawns = (0..<count + 200).map { Spawn<Echo>("\(pool)-\($0)", state: .init()) }
-            let echoes = try await troupe.spawn(Echo.self, spawns, pool: pool)
-            try await callEach(Array(echoes[..<200]))
-            let before = try worker.residentKiB()
-            try await callEach(Array(echoes[200...]))
-            let grown = Double(try worker.residentKiB() - before) / Double(count)
-            await troupe.close()
-            return [Measurement(name, "resident", unit: "KiB", grown)]
-        }
-    }
-
-    /// One call to each, a hundred at a time.
-    private static func callEach(_ echoes: [Echo]) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (index, echo) in echoes.enumerated() {
-                if index >= 100 { try await group.next() }
-                group.addTask { _ = try await echo.add(1) }
-            }
-            try await group.waitForAll()
-        }
-    }
 }
