@@ -10,16 +10,18 @@ Counts are bounded, and so is the time of each loop. A package that is not insta
 """
 import argparse
 import collections
-import ctypes
+import dataclasses
 import importlib
 import os
-import signal
+import subprocess
 import sys
 import time
+import uuid
+
+import guard
 
 MISSING = 3
 LOOP_SECONDS = 15
-PR_SET_PDEATHSIG = 1
 
 # Labels, bytes each way (0: a small number), and repetitions.
 SIZES = [
@@ -31,15 +33,27 @@ SIZES = [
 IN_FLIGHT = 100
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    workload: str
+    redis_port: int
+    directory: str
+    scale: float
+
+    def count(self, full, least=5):
+        """How often something is done that a full run does so often."""
+        return max(least, int(full * self.scale))
+
+
 def arguments(description, workloads):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("workload", choices=workloads)
     parser.add_argument("--redis-port", type=int, required=True, help="of a Redis on 127.0.0.1")
     parser.add_argument("--directory", required=True, help="where temporary files may be")
     parser.add_argument("--scale", type=float, default=1, help="what repetitions are multiplied by")
-    parsed = parser.parse_args()
-    parsed.count = lambda full, least=5: max(least, int(full * parsed.scale))
-    return parsed
+    options = Options(**vars(parser.parse_args()))
+    start_guard()
+    return options
 
 
 def need(module):
@@ -51,13 +65,21 @@ def need(module):
         sys.exit(MISSING)
 
 
-def end_with_parent():
-    """Lets this process end when the one that started it does, however that ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def start_guard():
+    """Starts the process that ends all others that this one is going to start, when this one has ended."""
+    os.setpgid(0, 0)
+    token = uuid.uuid4().hex
+    # Only this process holds the second end of the pipe, and nothing closes it before the process is gone.
+    end, _ = os.pipe()
+    subprocess.Popen(
+        [sys.executable, guard.__file__, str(os.getpid()), token], stdin=end, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True)
+    os.close(end)
+    os.environ[guard.VARIABLE] = token
 
 
 def sample(label, seconds):
-    print("sample", label, int(seconds * 1e9), flush=False)
+    print("sample", label, int(seconds * 1e9))
 
 
 def rate(label, per_second):
@@ -72,12 +94,15 @@ class Timer:
     """Says how often something is repeated: so many times, and not once the time is over."""
 
     def __init__(self, count):
-        self.left = count
+        self.count = count
+        self.begun = 0
         self.end = time.perf_counter() + LOOP_SECONDS
 
     def goes_on(self):
-        self.left -= 1
-        return self.left >= 0 and time.perf_counter() < self.end
+        if self.begun == self.count or time.perf_counter() >= self.end:
+            return False
+        self.begun += 1
+        return True
 
 
 def payload(size):

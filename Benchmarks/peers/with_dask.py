@@ -25,7 +25,7 @@ class Echo:
 def running(options):
     distributed = common.need("distributed")
     found = os.path.join(options.directory, "dask-scheduler.json")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": common.end_with_parent}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     dask = [sys.executable, "-m", "dask"]
     processes = [
         subprocess.Popen(

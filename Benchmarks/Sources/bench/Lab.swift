@@ -65,7 +65,7 @@ final class Lab: Sendable {
 
     /// What the exchange of each place says that it promises.
     func durability(_ place: Place) async throws -> String {
-        let troupe = try await Troupe.connect(to: url(place))
+        let troupe = try await Troupe.joining(url(place))
         let statement = troupe.durability
         await troupe.close()
         // The directory is new in each run and says nothing.

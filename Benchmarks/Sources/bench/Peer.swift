@@ -36,17 +36,14 @@ struct Peer: Sendable {
                 directory, "--scale", "\(lab.scale)",
             ], standardError: log)
         try process.start()
-        let group = process.pid.map { getpgid($0) } ?? -1
-        // Who is not done by then ends with all that it started, and its output with it.
+        // Whoever is not done by then ends, and its guard ends all that it started.
         let watch = Task {
             try await Task.sleep(for: .seconds(Self.secondsMax))
-            Self.end(group)
+            process.signal(SIGKILL)
         }
         defer { watch.cancel() }
         let results = Self.read(process)
         let ending = process.wait()
-        // What it should have ended itself.
-        Self.end(group)
         if ending == .exited(Self.missing) {
             note("bench: peer \(name) is not installed and left out; scripts/peers install brings it")
             return nil
@@ -56,10 +53,6 @@ struct Peer: Sendable {
             throw Trouble("\(program) \(workload) failed: \(text.suffix(1000))")
         }
         return results
-    }
-
-    private static func end(_ group: pid_t) {
-        if group > 1, group != getpgrp() { kill(-group, SIGKILL) }
     }
 
     private static func read(_ process: ChildProcess) -> Results {

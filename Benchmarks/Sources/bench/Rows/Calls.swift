@@ -8,7 +8,7 @@ extension Row {
         return Row(name) { lab in
             let count = lab.count(5000)
             let (latencies, floor) = try await lab.besideFloor(place, count: count) {
-                let troupe = try await Troupe.connect(to: lab.url(place))
+                let troupe = try await Troupe.joining(lab.url(place))
                 let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
                 for _ in 0..<count / 10 { _ = try await echo.add(1) }
                 var latencies = Latencies()
@@ -48,7 +48,7 @@ extension Row {
         return Row(name) { lab in
             let count = lab.count(20_000)
             let (seconds, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
-                let troupe = try await Troupe.connect(to: lab.url(place))
+                let troupe = try await Troupe.joining(lab.url(place))
                 let run = UUID().uuidString
                 let echoes = try await troupe.spawn(
                     Echo.self, (0..<1000).map { Spawn("many-\(run)-\($0)", state: .init()) })
@@ -68,7 +68,7 @@ extension Lab {
     /// Makes so many calls, a hundred at a time; in seconds.
     fileprivate func callAtOnce(_ place: Place, callers: Int, actors: Int, count: Int) async throws -> Double {
         var members: [Troupe] = []
-        for _ in 0..<callers { members.append(try await Troupe.connect(to: url(place))) }
+        for _ in 0..<callers { members.append(try await Troupe.joining(url(place))) }
         let names = (0..<actors).map { "inflight-\($0)-\(UUID().uuidString)" }
         _ = try await members[0].spawn(Echo.self, names.map { Spawn($0, state: .init()) })
         let handles = try members.flatMap { member in try names.map { try member.handle(Echo.self, named: $0) } }

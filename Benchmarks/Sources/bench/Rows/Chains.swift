@@ -15,7 +15,7 @@ extension Row {
                 // Neighbours are in different processes.
                 let workers = try (0..<2).map { try FurtherWorker(pools: "\(run)-\($0)", url: lab.url(place)) }
                 defer { for worker in workers { worker.end() } }
-                let troupe = try await Troupe.connect(to: lab.url(place))
+                let troupe = try await Troupe.joining(lab.url(place))
                 let names = (0...hops).map { "\(name)-\(run)-\($0)" }
                 for (number, name) in names.enumerated() {
                     _ = try await troupe.spawn(Link.self, named: name, pool: "\(run)-\(number % 2)")

@@ -11,7 +11,7 @@ extension Row {
             return Row(names, extent: extent) { lab in
                 let own = try await OwnExchange.start(like: place, lab)
                 defer { own.end() }
-                let troupe = try await Troupe.connect(to: own.url)
+                let troupe = try await Troupe.joining(own.url)
                 let run = DormantRun(lab: lab, own: own, troupe: troupe, number: number)
                 try await run.register()
                 let (latencies, floor) = try await lab.beside({ try own.pingPong(lab, count: lab.count(2000)) }) {
@@ -22,7 +22,7 @@ extension Row {
                 return Measurement.latency(names[0], latencies.call, floor: floor)
                     + Measurement.latency(names[1], latencies.list, floor: floor) + [
                         Measurement(
-                            names[2], "p50 of 100", unit: "ms", failover.percentile(50) / 1000,
+                            names[2], "100 actors", unit: "ms", failover.percentile(50) / 1000,
                             floor: DormantRun.leaseMilliseconds)
                     ]
             }

@@ -12,7 +12,7 @@ extension Row {
         return Row(name) { lab in
             let count = lab.count(repetitions)
             let (latencies, floor) = try await lab.beside({ try lab.floors(["socket", "\(count)", "\(bytes)"]) }) {
-                let troupe = try await Troupe.connect(to: lab.url(.redisTCP))
+                let troupe = try await Troupe.joining(lab.url(.redisTCP))
                 let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
                 // Only the length of what comes back is looked at, not to time the comparison.
                 let numbers = (0..<bytes / 8).map(Double.init)

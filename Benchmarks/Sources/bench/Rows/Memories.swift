@@ -11,7 +11,7 @@ extension Row {
             let pool = "memory-\(UUID().uuidString)"
             let worker = try FurtherWorker(pools: pool, url: lab.url(place))
             defer { worker.end() }
-            let troupe = try await Troupe.connect(to: lab.url(place))
+            let troupe = try await Troupe.joining(lab.url(place))
             // The first ones bring what a worker needs once.
             let spawns = (0..<count + 200).map { Spawn<Echo>("\(pool)-\($0)", state: .init()) }
             let echoes = try await troupe.spawn(Echo.self, spawns, pool: pool)
@@ -33,7 +33,7 @@ extension Row {
             let pool = "passing-\(UUID().uuidString)"
             let worker = try FurtherWorker(pools: pool, url: lab.url(place), passivateAfter: "500ms")
             defer { worker.end() }
-            let troupe = try await Troupe.connect(to: lab.url(place))
+            let troupe = try await Troupe.joining(lab.url(place))
             var sizes: [Int] = []
             for lot in 0..<2 {
                 let label = ["lot": "\(pool)-\(lot)"]
@@ -56,7 +56,7 @@ extension Row {
             defer { own.end() }
             let worker = try FurtherWorker(pools: "default", url: own.url)
             defer { worker.end() }
-            let troupe = try await Troupe.connect(to: own.url)
+            let troupe = try await Troupe.joining(own.url)
             // The first ones bring what an exchange needs once.
             try await callEach(
                 try await troupe.spawn(Echo.self, (0..<200).map { Spawn("first-\($0)", state: .init()) }))

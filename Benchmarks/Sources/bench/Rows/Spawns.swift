@@ -8,7 +8,7 @@ extension Row {
             let count = lab.count(1000)
             let run = UUID().uuidString
             let ((one, each), floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
-                let troupe = try await Troupe.connect(to: lab.url(place))
+                let troupe = try await Troupe.joining(lab.url(place))
                 var one = Latencies()
                 for number in 0..<count {
                     let begin = ContinuousClock.now
@@ -37,7 +37,7 @@ extension Row {
             let count = lab.count(1000)
             let run = UUID().uuidString
             let (latencies, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
-                let troupe = try await Troupe.connect(to: lab.url(place))
+                let troupe = try await Troupe.joining(lab.url(place))
                 let dormant = try await troupe.spawn(
                     Echo.self, (0..<count).map { Spawn("dormant-\(run)-\($0)", state: .init()) })
                 var latencies = Latencies()

@@ -18,7 +18,7 @@ extension Row {
             let (latencies, floor) = try await lab.beside({ try own.pingPong(lab, count: count, bytes: bytes) }) {
                 let worker = try FurtherWorker(pools: "default", url: own.url)
                 defer { worker.end() }
-                let troupe = try await Troupe.connect(to: own.url)
+                let troupe = try await Troupe.joining(own.url)
                 let state = Bulk.State(bytes: [UInt8](repeating: 1, count: bytes))
                 let bulk = try await troupe.spawn(Bulk.self, named: name, state: state)
                 for _ in 0..<count / 10 + 1 { _ = try await bulk.touch() }

@@ -65,7 +65,7 @@ private struct MailboxRun {
 
     /// Messages a second.
     func rates(whenFull: () async throws -> Void = {}) async throws -> (put: Double, drain: Double) {
-        let troupe = try await Troupe.connect(to: url)
+        let troupe = try await Troupe.joining(url)
         let pool = "later-\(UUID().uuidString)"
         let echo = try await troupe.spawn(Echo.self, named: pool, pool: pool)
         // It may be stored before or among the messages; its answer says how many were handled before it.

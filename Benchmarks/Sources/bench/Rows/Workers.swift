@@ -45,7 +45,7 @@ extension Row {
         // A pool of its own for each worker says which actors it gets.
         let workers = try (0..<number).map { try FurtherWorker(pools: "\(run)-\($0)", url: url) }
         defer { for worker in workers { worker.end() } }
-        let troupe = try await Troupe.connect(to: url)
+        let troupe = try await Troupe.joining(url)
         var echoes: [Echo] = []
         for actor in 0..<actors {
             echoes.append(
