@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Also the same workloads of Academy, Ray and Dask, as far as scripts/peers has installed them.")
     var peers = false
     @Option(help: "Write the rows to this file, as a JSON array.") var json: String?
+    @Option(help: "Draw the rows in this directory: ratios.svg, rates.svg, scaling.svg, memory.svg.") var plot: String?
 
     func run() async throws {
         let rows = Row.all.filter { $0.isSelected(by: only, quick: quick, peers: peers) }
@@ -38,7 +39,11 @@ struct RunCommand: AsyncParsableCommand {
         let (results, failed) = await measure(rows, lab)
         print(header)
         print(Table(results).markdown)
-        if let json { try Table(results).json.write(to: URL(fileURLWithPath: json)) }
+        if json != nil || plot != nil {
+            let path = json ?? "\(lab.directory)/rows.json"
+            try Table(results).json.write(to: URL(fileURLWithPath: path))
+            if let plot { try Plots.draw(path, in: plot) }
+        }
         guard failed.isEmpty else {
             note("bench: no result for \(failed.joined(separator: ", "))")
             throw ExitCode.failure
