@@ -24,8 +24,8 @@ extension Row {
         }
     }
 
-    /// What stays in a worker of each actor that came and passivated. A first lot of as many brings what the process needs
-    /// once, and what its allocator does not give back.
+    /// What stays in a worker of each actor that came and passivated. Lots of them come and go; the first half is to bring
+    /// what the process needs once, and what its allocator keeps.
     static let dormantMemory: [Row] = backends.map { backend, place in
         let name = "memory.dormant.worker.\(backend)"
         return Row(name) { lab in
@@ -35,7 +35,7 @@ extension Row {
             defer { worker.end() }
             let troupe = try await Troupe.joining(lab.url(place))
             var sizes: [Int] = []
-            for lot in 0..<2 {
+            for lot in 0..<8 {
                 let label = ["lot": "\(pool)-\(lot)"]
                 let spawns = (0..<count).map { Spawn<Echo>("\(pool)-\(lot)-\($0)", state: .init(), labels: label) }
                 try await callEach(try await troupe.spawn(Echo.self, spawns, pool: pool))
@@ -43,7 +43,7 @@ extension Row {
                 sizes.append(try worker.residentKiB())
             }
             await troupe.close()
-            return [Measurement(name, "resident", unit: "KiB", Double(sizes[1] - sizes[0]) / Double(count))]
+            return [Measurement(name, "resident", unit: "KiB", Double(sizes[7] - sizes[3]) / Double(4 * count))]
         }
     }
 
