@@ -7,10 +7,6 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-
-/// Names the calling thread, for debuggers and `top -H`.
-static inline void troupe_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 /// Makes room for `size` more bytes; 0 when memory ran out. A large buffer that has become empty is given back first.
 static inline int troupe_reader_reserve(redisReader *reader, size_t size) {

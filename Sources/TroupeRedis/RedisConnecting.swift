@@ -1,3 +1,5 @@
+internal import TroupeCore
+
 extension RedisConnection {
     /// Connects: looks the host up, reaches it, sets up TLS, logs in, chooses the database and checks that a Redis
     /// server answers, all within `connectTimeout`.

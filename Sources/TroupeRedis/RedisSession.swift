@@ -166,7 +166,7 @@ package final class RedisSession: Sendable {
                 state.failures = isSuspect ? min(state.failures + 1, Self.shortLivesMax) : 0
                 state.connection = nil
                 // Unstructured, for it serves all who wait and outlasts the one who came first; it ends with the last.
-                state.connecting = Task(executorPreference: loop.tasks) { await self.connectForWaiters() }
+                state.connecting = Task(executorPreference: loop) { await self.connectForWaiters() }
             }
             return (.waiting(state.waiterLast), old)
         }

@@ -25,7 +25,7 @@ import TroupeTesting
         let count = 600
         // Unstructured children of one serial executor begin in the order in which they are made.
         let tasks = (1...count).map { number in
-            Task(executorPreference: RedisLoop.shared.tasks) {
+            Task(executorPreference: RedisLoop.shared) {
                 try await shard.perform(
                     .send([party.envelope("call-\(number)", kind: .tell)], from: party.client, resuming: false))
             }

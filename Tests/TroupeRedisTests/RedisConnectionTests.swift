@@ -132,7 +132,7 @@ import TroupeTesting
         try await withThrowingTaskGroup(of: Void.self) { group in
             for task in 0..<100 {
                 let key = RedisArgument.string("list-\(task)")
-                group.addTask(executorPreference: task % 2 == 0 ? RedisLoop.shared.tasks : nil) {
+                group.addTask(executorPreference: task % 2 == 0 ? RedisLoop.shared : nil) {
                     var pending: [RedisPending] = []
                     for number in 0..<50 { pending.append(connection.submit(["RPUSH", key, .integer(number)])) }
                     for (index, one) in pending.enumerated() { #expect(try await one.value() == .integer(index + 1)) }

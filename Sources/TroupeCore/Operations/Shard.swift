@@ -22,8 +22,15 @@ package protocol Shard: Sendable {
     /// What this shard promises for what it has acknowledged.
     var durability: DurabilityStatement { get }
 
+    /// Where its answers arrive: a task that prefers it goes on there. Nil if they come from nowhere in particular.
+    var executor: ArrivalExecutor? { get }
+
     /// Ends connections; what is under way fails with ``ExchangeError/Code/closed``.
     func close() async
+}
+
+extension Shard {
+    package var executor: ArrivalExecutor? { nil }
 }
 
 /// A durability class, and what it may lose in words.

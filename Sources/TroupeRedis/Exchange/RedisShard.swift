@@ -10,6 +10,7 @@ package import TroupeCore
 /// their own. The time is the server's, read by each script; unlike the machine's it goes back if the server's does.
 package final class RedisShard: Shard {
     package let durability: DurabilityStatement
+    package var executor: ArrivalExecutor? { .shared }
     /// The server's address as text.
     package var address: String { pipeline.address }
 

@@ -54,7 +54,7 @@ extension ScriptPipeline {
         guard state.inFlight == 0, state.recovery == nil, !state.parked.isEmpty else { return }
         if case .closed = state.phase { return }
         // Unstructured, for it serves all that wait; it ends when none is left.
-        state.recovery = Task(executorPreference: RedisLoop.shared.tasks) { await self.recover() }
+        state.recovery = Task(executorPreference: RedisLoop.shared) { await self.recover() }
     }
 
     private func recover() async {

@@ -18,7 +18,7 @@ final class ShardTicker: Sendable {
     init(tick: @escaping @Sendable () async -> Duration?) {
         let alarm = Alarm(clock: clock) { [weak self] in
             // Unstructured: it ends with the one operation that it performs.
-            Task(executorPreference: RedisLoop.shared.tasks) {
+            Task(executorPreference: RedisLoop.shared) {
                 let pause = await tick()
                 self?.expect(after: pause)
             }

@@ -1,45 +1,26 @@
 internal import Synchronization
+internal import TroupeCore
 
-/// One thread that waits for all Redis connections of the process and runs Swift code next to them.
+/// One thread that waits for all Redis connections of the process and runs Swift code next to them: code that runs here
+/// reaches a connection and gets its reply without a change of threads, which would cost more than everything else.
 ///
-/// It is a serial executor (for actors that own connections) and its `tasks` is a task executor (for tasks that mostly
-/// talk to Redis): code that runs here reaches a connection and gets its reply without a change of threads, which would
-/// cost more than everything else. Code that runs here must not block.
+/// Tasks that prefer the loop, as in `Task(executorPreference: loop)`, always run here and must not block. Tasks that prefer
+/// the ``ArrivalExecutor`` run here when a reply wakes them; when such a one takes long, another thread becomes the loop's.
 ///
-/// The thread starts at first use and lives as long as the process: an idle loop costs nothing but its stack, and a
+/// The loop starts at first use and lives as long as the process: an idle one costs nothing but its stack, and a
 /// loop that cannot stop cannot stop too early. Use `shared` unless a test needs a loop of its own.
-package final class RedisLoop: SerialExecutor, Sendable {
+package final class RedisLoop: TaskExecutor, Sendable {
     package static let shared = RedisLoop()
 
-    /// The same thread for tasks that prefer it, as in `Task(executorPreference: loop.tasks)`.
-    ///
-    /// An object of its own: only so is it known for each job whether it is an actor's or a task's, and a job that is
-    /// run as the wrong kind changes executors at every `await`.
-    package final class Tasks: TaskExecutor, Sendable {
-        // A cycle on purpose: a loop lives as long as the process.
-        private let loop: RedisLoop
-
-        fileprivate init(_ loop: RedisLoop) { self.loop = loop }
-
-        package func enqueue(_ job: consuming ExecutorJob) {
-            loop.enqueue(Job(job: UnownedJob(job), isOfTask: true))
-        }
-
-        package func asUnownedTaskExecutor() -> UnownedTaskExecutor { unsafe UnownedTaskExecutor(ordinary: self) }
-    }
-
-    private struct Job: Sendable {
-        let job: UnownedJob
-        let isOfTask: Bool
-    }
-
     private struct State: Sendable {
-        var jobs: [Job] = []
+        var jobs: [UnownedJob] = []
         var sources: [UInt64: any LoopSource] = [:]
         var unflushed: [any LoopSource] = []
         var timers = TimerQueue()
         var tokenLast: UInt64 = 0
         var isAsleep = false
+        /// Whether the thread runs what replies have woken, which may take a while.
+        var isAway = false
 
         /// Whether the loop has to be woken for what was just added.
         mutating func mustWake() -> Bool {
@@ -53,33 +34,19 @@ package final class RedisLoop: SerialExecutor, Sendable {
 
     private let poller = Poller()
     private let state = Mutex(State())
-    private let tasksSlot = Mutex<Tasks?>(nil)
     private let threadNumber = Atomic<UInt>(0)
 
     package init() {
         ignoreBrokenPipeSignal()
-        startThread(name: "troupe-redis") { self.run() }
+        start()
     }
 
     package var isCurrent: Bool { threadNumber.load(ordering: .relaxed) == currentThreadNumber() }
 
     // MARK: Executor
 
-    /// This loop as a task executor.
-    package var tasks: Tasks {
-        tasksSlot.withLock { slot in
-            if let slot { return slot }
-            let made = Tasks(self)
-            slot = made
-            return made
-        }
-    }
-
     package func enqueue(_ job: consuming ExecutorJob) {
-        enqueue(Job(job: UnownedJob(job), isOfTask: false))
-    }
-
-    private func enqueue(_ job: Job) {
+        let job = UnownedJob(job)
         wakeIf(
             state.withLock { state in
                 state.jobs.append(job)
@@ -87,13 +54,7 @@ package final class RedisLoop: SerialExecutor, Sendable {
             })
     }
 
-    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
-
-    package func checkIsolated() {
-        precondition(isCurrent, "this code must run on the Redis loop")
-    }
-
-    package func isIsolatingCurrentContext() -> Bool? { isCurrent }
+    package func asUnownedTaskExecutor() -> UnownedTaskExecutor { unsafe UnownedTaskExecutor(ordinary: self) }
 
     // MARK: Timers
 
@@ -144,10 +105,10 @@ package final class RedisLoop: SerialExecutor, Sendable {
             })
     }
 
-    /// The same, unless the loop sleeps: then false, and the caller had better flush by itself than wake it.
+    /// The same, unless the loop sleeps or is away: then false, and the caller had better flush by itself.
     func flushSoonIfAwake(_ source: any LoopSource) -> Bool {
         state.withLock { state in
-            guard !state.isAsleep else { return false }
+            guard !state.isAsleep, !state.isAway else { return false }
             state.unflushed.append(source)
             return true
         }
@@ -159,16 +120,28 @@ package final class RedisLoop: SerialExecutor, Sendable {
 
     // MARK: The thread
 
-    private func run() -> Never {
+    private func start() { startThread(name: "troupe-redis") { self.run() } }
+
+    /// Until another thread has taken over.
+    private func run() {
         threadNumber.store(currentThreadNumber(), ordering: .relaxed)
+        state.withLock { $0.isAway = false }
+        let thread = ArrivalThread { self.start() }
         var events: [Poller.Event] = []
         events.reserveCapacity(Poller.eventsMax)
-        var jobs: [Job] = []
+        var jobs: [UnownedJob] = []
         while true {
             poller.wait(milliseconds: prepareToWait(), into: &events)
-            dispatch(events)
-            runTimers()
-            for _ in 0..<Self.jobRoundsMax where runJobs(&jobs) {}
+            let hasWoken = thread.receive {
+                dispatch(events)
+                runTimers()
+                for _ in 0..<Self.jobRoundsMax where runJobs(&jobs) {}
+            }
+            flush()
+            guard hasWoken else { continue }
+            state.withLock { $0.isAway = true }
+            guard thread.runWoken() else { return }
+            state.withLock { $0.isAway = false }
             flush()
         }
     }
@@ -205,17 +178,10 @@ package final class RedisLoop: SerialExecutor, Sendable {
         for action in due { action() }
     }
 
-    private func runJobs(_ jobs: inout [Job]) -> Bool {
+    private func runJobs(_ jobs: inout [UnownedJob]) -> Bool {
         state.withLock { swap(&$0.jobs, &jobs) }
         guard !jobs.isEmpty else { return false }
-        let tasks = tasks
-        for job in jobs {
-            if job.isOfTask {
-                unsafe job.job.runSynchronously(on: tasks.asUnownedTaskExecutor())
-            } else {
-                unsafe job.job.runSynchronously(on: asUnownedSerialExecutor())
-            }
-        }
+        for job in jobs { unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
         jobs.removeAll(keepingCapacity: true)
         return true
     }

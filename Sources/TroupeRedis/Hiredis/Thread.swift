@@ -2,37 +2,6 @@ internal import CHiredis
 internal import Dispatch
 internal import Glibc
 
-/// Starts a thread of its own, for work that blocks or never ends. The thread frees itself when `body` returns.
-func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
-    let start = ThreadStart(name: name, body: body)
-    var attributes = pthread_attr_t()
-    unsafe pthread_attr_init(&attributes)
-    unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    defer { unsafe pthread_attr_destroy(&attributes) }
-    var thread = pthread_t()
-    let context = unsafe Unmanaged.passRetained(start).toOpaque()
-    let result = unsafe pthread_create(
-        &thread, &attributes,
-        { context in
-            guard let context = unsafe context else { return nil }
-            let start = unsafe Unmanaged<ThreadStart>.fromOpaque(context).takeRetainedValue()
-            unsafe troupe_name_thread(start.name)
-            start.body()
-            return nil
-        }, context)
-    precondition(result == 0, "the system refused to start a thread: error \(result)")
-}
-
-private final class ThreadStart: Sendable {
-    let name: String
-    let body: @Sendable () -> Void
-
-    init(name: String, body: @escaping @Sendable () -> Void) {
-        self.name = name
-        self.body = body
-    }
-}
-
 /// A number that tells the calling thread from every other living one.
 func currentThreadNumber() -> UInt { UInt(pthread_self()) }
 

@@ -21,6 +21,7 @@ final class ActivationHost: Sendable {
     /// Commits for this activation, and learns when it is over.
     let committer: any TurnCommitter
     let order = SendOrder()
+    private let executor: ArrivalExecutor?
     private let state: Mutex<State>
     /// Set before the tasks of a void activation are cancelled.
     let isVoid = VoidMark()
@@ -70,6 +71,7 @@ final class ActivationHost: Sendable {
         self.type = type
         self.system = system
         self.committer = committer
+        executor = system.courier.exchange.shard(of: activation.actor).executor
         instance = ActorInstance(base: try type.activate(activation.state, activation.actor, system))
         state = Mutex(State(committedState: activation.state, lastUsed: system.courier.clock.now()))
     }
@@ -77,7 +79,9 @@ final class ActivationHost: Sendable {
     // MARK: Envelopes in
 
     /// Takes envelopes in the order of their sequence; ones it had before are ignored.
-    func enqueue(_ envelopes: [QueuedEnvelope]) {
+    ///
+    /// - Parameter mayRunHere: whether a quick turn may run where the envelopes arrived, since nothing else waits there.
+    func enqueue(_ envelopes: [QueuedEnvelope], mayRunHere: Bool = false) {
         state.withLock { state in
             for queued in envelopes where queued.sequence > state.lastSequence {
                 state.lastSequence = queued.sequence
@@ -86,18 +90,19 @@ final class ActivationHost: Sendable {
             }
             state.lastUsed = system.courier.clock.now()
         }
-        resume()
+        resume(mayRunHere: mayRunHere)
     }
 
     /// Begins, also without an envelope.
     func start() { resume() }
 
-    private func resume() {
+    private func resume(mayRunHere: Bool = false) {
         state.withLock { state in
             guard state.phase == .live, !state.isDraining, !state.inbox.isEmpty || !state.hasStarted else { return }
             state.isDraining = true
             // Unstructured: it ends when the inbox is empty, or with the activation.
-            state.drainTask = Task { await self.drain() }
+            let isQuick = mayRunHere && state.inbox.first.map { type.pace.isQuick($0.envelope.method) } ?? true
+            state.drainTask = Task(executorPreference: isQuick ? executor : nil) { await self.drain() }
         }
     }
 
@@ -223,6 +228,8 @@ final class ActivationHost: Sendable {
                 generics: generics, arguments: try await system.data.expand(ArgumentList.split(envelope.arguments)),
                 decoder: system.decoder)
             let handler = ResultHandler(system.data)
+            let begin = ContinuousClock.now
+            defer { type.pace.note(envelope.method, took: ContinuousClock.now - begin) }
             let result = try await CallContext.$turn.withValue(turn) {
                 try await CallContext.$baggage.withValue(envelope.baggage) {
                     try await instance.perform(target, decoder, handler, for: envelope.id, of: self)
@@ -306,7 +313,7 @@ final class ActivationHost: Sendable {
     private func pumpCommits() {
         let hasWork = state.withLock { !$0.isCommitting && !$0.ended.isEmpty && $0.phase != .void }
         // Unstructured: it ends when all that has ended is committed.
-        if hasWork { Task { await commitAll() } }
+        if hasWork { Task.immediate(executorPreference: executor) { await commitAll() } }
     }
 
     private func commitAll() async {

@@ -6,6 +6,7 @@ package import TroupeCore
 package struct RegisteredType: Sendable {
     let type: any StatefulActor.Type
     package let description: TypeDescription
+    let pace = Pace()
     private let targets: ActorTargets
     private let instantiate: @Sendable ([UInt8], ActorID, Troupe) throws -> any StatefulActor
 

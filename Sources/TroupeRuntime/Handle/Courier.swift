@@ -43,15 +43,26 @@ package final class Courier: Sendable {
     /// Stores an envelope; throws if it was not stored.
     func store(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         let queue = queues[index(of: envelope.target)]
-        let result: SendResult
         do {
-            result = try await queue.send(envelope, whenFull: whenFull)
-        } catch let error as ExchangeError {
-            throw TroupeError(error, call: envelope.id)
-        } catch let error as SendQueue.GivenUp {
-            try Task.checkCancellation()
-            throw unanswered(envelope, error)
+            return try check(await queue.send(envelope, whenFull: whenFull), of: envelope)
+        } catch {
+            throw try failure(error, of: envelope)
         }
+    }
+
+    /// What a caller is told if its envelope could not be sent.
+    private func failure(_ error: any Error, of envelope: Envelope) throws -> any Error {
+        switch error {
+        case let error as ExchangeError: return TroupeError(error, call: envelope.id)
+        case let error as SendQueue.GivenUp:
+            try Task.checkCancellation()
+            return unanswered(envelope, error)
+        default: return error
+        }
+    }
+
+    /// Passes a result that means that the envelope is stored; throws what any other means.
+    private func check(_ result: SendResult, of envelope: Envelope) throws -> SendResult {
         switch result {
         case .accepted(_, let isHosted):
             if !isHosted { warnUnhosted(envelope.target) }
@@ -115,15 +126,37 @@ package final class Courier: Sendable {
         let expectation = expectation(envelope)
         defer { pending.forget(expectation) }
         do {
-            let stored = try await storeUnlessCancelled(envelope, whenFull: whenFull)
-            if case .known(let outcome) = stored, outcome.isFinal { return outcome }
-            return try await expectation.outcome()
+            return try await send(envelope, whenFull: whenFull, expecting: expectation)
         } catch is CancellationError {
             // What an activation asked that is over is asked again by the next one: it is not ours any more to cancel.
             if CallContext.turn?.isVoid != true { await cancel(envelope) }
             throw CancellationError()
         } catch is PendingCalls.DeadlinePassed {
             throw await deadlineError(envelope)
+        }
+    }
+
+    /// Sends a request and waits for its outcome only: that the exchange has it is nothing to wake the caller for.
+    private func send(
+        _ envelope: Envelope, whenFull: WhenFull, expecting expectation: PendingCalls.Expectation
+    ) async throws -> Outcome {
+        let queue = queues[index(of: envelope.target)]
+        let turn = CallContext.turn
+        do {
+            return try await withTaskCancellationHandler {
+                queue.send(envelope, whenFull: whenFull) { [self] result in
+                    switch result.flatMap({ result in Result { try check(result, of: envelope) } }) {
+                    case .success(.known(let outcome)) where outcome.isFinal: expectation.complete(.success(outcome))
+                    case .success: break
+                    case .failure(let error): expectation.complete(.failure(error))
+                    }
+                }
+                return try await expectation.outcome()
+            } onCancel: {
+                queue.abandon(envelope.id, target: envelope.target, isCancelled: turn?.isVoid != true)
+            }
+        } catch {
+            throw try failure(error, of: envelope)
         }
     }
 
@@ -217,7 +250,9 @@ package final class Courier: Sendable {
         readers.withLock { readers in
             guard readers[index] == nil, !isClosed.load(ordering: .acquiring) else { return }
             // Unstructured: it lives as long as the courier, which cancels it in close().
-            readers[index] = Task { [weak self] in await self?.read(index) }
+            readers[index] = Task(executorPreference: exchange.shards[index].executor) { [weak self] in
+                await self?.read(index)
+            }
         }
     }
 

@@ -79,8 +79,9 @@ final class PendingCalls: Sendable {
             return (late, state.expiries.min.map { Timestamp(milliseconds: $0.at) })
         }
         for expectation in late {
-            expectation.complete(.failure(DeadlinePassed()))
+            // First what it says of an envelope that is not stored yet.
             expectation.onLate()
+            expectation.complete(.failure(DeadlinePassed()))
         }
         if let next { alarm.withLock { $0 }?.set(next) }
     }

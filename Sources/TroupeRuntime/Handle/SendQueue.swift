@@ -13,28 +13,31 @@ final class SendQueue: Sendable {
         var mayBeStored: Bool
     }
 
+    /// Learns the exchange's answer, or that it will not be waited for.
+    typealias Completion = @Sendable (Result<SendResult, any Error>) -> Void
+
     /// An envelope whose sender waits; it is answered once.
     private final class Item: Sendable {
         let envelope: Envelope
         let whenFull: WhenFull
         private struct State {
-            var continuation: CheckedContinuation<SendResult, any Error>?
+            var completion: Completion?
             var isToBeCancelled = false
         }
         private let state: Mutex<State>
 
-        init(_ envelope: Envelope, _ whenFull: WhenFull, _ continuation: CheckedContinuation<SendResult, any Error>) {
+        init(_ envelope: Envelope, _ whenFull: WhenFull, _ completion: @escaping Completion) {
             self.envelope = envelope
             self.whenFull = whenFull
-            state = Mutex(State(continuation: continuation))
+            state = Mutex(State(completion: completion))
         }
 
         func answer(_ result: Result<SendResult, any Error>) {
-            let continuation = state.withLock { state in
-                defer { state.continuation = nil }
-                return state.continuation
+            let completion = state.withLock { state in
+                defer { state.completion = nil }
+                return state.completion
             }
-            continuation?.resume(with: result)
+            completion?(result)
         }
 
         /// Whether its sender was cancelled while it was on its way.
@@ -79,23 +82,28 @@ final class SendQueue: Sendable {
     /// Stores an envelope; returns when the exchange has answered.
     func send(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         try await withCheckedThrowingContinuation { continuation in
-            let item = Item(envelope, whenFull, continuation)
-            let refused: Bool = state.withLock { state in
-                let key = envelope.target.key
-                guard state.parked[key] != nil else {
-                    state.queue.append(item)
-                    return false
-                }
-                guard whenFull == .wait else { return true }
-                state.parked[key]?.append(item)
+            send(envelope, whenFull: whenFull) { continuation.resume(with: $0) }
+        }
+    }
+
+    /// Stores an envelope, for a sender who waits for something that comes after the exchange's answer.
+    func send(_ envelope: Envelope, whenFull: WhenFull, completion: @escaping Completion) {
+        let item = Item(envelope, whenFull, completion)
+        let refused: Bool = state.withLock { state in
+            let key = envelope.target.key
+            guard state.parked[key] != nil else {
+                state.queue.append(item)
                 return false
             }
-            if refused { item.answer(.success(.full)) } else { pump() }
-            // Whoever gave up before this moment did not find the envelope here.
-            let isLate = envelope.deadline.map { $0 <= clock.now() } ?? false
-            if isLate || Task.isCancelled {
-                abandon(envelope.id, target: envelope.target, isCancelled: Task.isCancelled)
-            }
+            guard whenFull == .wait else { return true }
+            state.parked[key]?.append(item)
+            return false
+        }
+        if refused { item.answer(.success(.full)) } else { pump() }
+        // Whoever gave up before this moment did not find the envelope here.
+        let isLate = envelope.deadline.map { $0 <= clock.now() } ?? false
+        if isLate || Task.isCancelled {
+            abandon(envelope.id, target: envelope.target, isCancelled: Task.isCancelled)
         }
     }
 
@@ -136,8 +144,9 @@ final class SendQueue: Sendable {
 
     private func pump() {
         guard let batch = nextBatch() else { return }
-        // Unstructured: it ends with the queue, and every item in it is answered.
-        Task { await run(batch) }
+        // Unstructured: it ends with the queue, and every item in it is answered. It begins on this thread, which has the
+        // batch on its way before it could wake another one.
+        Task.immediate(executorPreference: shard.executor) { await run(batch) }
     }
 
     private struct Batch {

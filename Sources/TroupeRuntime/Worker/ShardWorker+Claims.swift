@@ -19,7 +19,7 @@ extension ShardWorker {
             return true
         }
         // Unstructured: one claim, or a few in a row.
-        if starts { Task { await claimAll() } }
+        if starts { Task.immediate(executorPreference: shard.executor) { await claimAll() } }
     }
 
     private func claimAll() async {
@@ -59,7 +59,8 @@ extension ShardWorker {
         guard
             case .claimed(let result) = try await shard.perform(.claim(id, max: room, only: nil, greedy: greedy))
         else { return nil }
-        for activation in result.activations { await install(activation) }
+        let isSingle = result.activations.count == 1
+        for activation in result.activations { await install(activation, mayRunHere: isSingle) }
         return result
     }
 
@@ -86,7 +87,7 @@ extension ShardWorker {
         }
     }
 
-    func install(_ activation: TroupeCore.Activation) async {
+    func install(_ activation: TroupeCore.Activation, mayRunHere: Bool = false) async {
         guard let type = types[activation.actor.type] else { return }
         let host: ActivationHost
         do {
@@ -104,7 +105,7 @@ extension ShardWorker {
             return (old, early.filter { $0.epoch == activation.epoch }.map(\.queued))
         }
         old?.void()
-        host.enqueue(activation.envelopes)
+        host.enqueue(activation.envelopes, mayRunHere: mayRunHere)
         host.enqueue(early)
         host.start()
     }

@@ -91,7 +91,7 @@ final class ShardWorker: Sendable {
     func run(until stop: Signal) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: leaseThread) { await self.keepLease(stop) }
-            group.addTask { await self.readLane(stop) }
+            group.addTask(executorPreference: shard.executor) { await self.readLane(stop) }
             group.addTask { await self.passivateRegularly() }
             if let only = configuration.only {
                 group.addTask { await self.claim(only: only, stop) }
@@ -219,7 +219,8 @@ final class ShardWorker: Sendable {
                 let deliveries = try await shard.deliveries(id, after: cursor, max: 512, timeout: Self.laneWait)
                 cursor = deliveries.cursor
                 failures = 0
-                for delivery in deliveries.items { take(delivery, stop) }
+                let isSingle = deliveries.items.count == 1
+                for delivery in deliveries.items { take(delivery, isSingle: isSingle, stop) }
             } catch {
                 if Task.isCancelled || error.code == .closed { return }
                 failures += 1
@@ -232,7 +233,7 @@ final class ShardWorker: Sendable {
         }
     }
 
-    private func take(_ delivery: Delivery, _ stop: Signal) {
+    private func take(_ delivery: Delivery, isSingle: Bool, _ stop: Signal) {
         switch delivery {
         case .envelope(let actor, let epoch, let queued):
             let host = state.withLock { state -> ActivationHost? in
@@ -242,7 +243,7 @@ final class ShardWorker: Sendable {
                 }
                 return nil
             }
-            host?.enqueue([queued])
+            host?.enqueue([queued], mayRunHere: isSingle)
         case .cancel(let actor, let epoch, let call):
             host(actor, epoch)?.cancel(call)
         case .stop(let actor, let epoch):
