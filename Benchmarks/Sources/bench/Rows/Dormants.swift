@@ -5,7 +5,7 @@ extension Row {
     /// What the number of actors that only are records does to the others.
     static let dormant: [Row] = [(10_000, Extent.always), (100_000, .long), (1_000_000, .long)].flatMap {
         number, extent in
-        // A million actors take a broker's journal more minutes than the row is worth.
+        // A million are on Redis only: by what a hundred thousand take, a broker would need minutes to register them.
         backends.filter { number <= 100_000 || $0.name == "redis" }.map { backend, place in
             let names = ["call", "list", "failover"].map { "dormant.\(label(number)).\($0).\(backend)" }
             return Row(names, extent: extent) { lab in
