@@ -63,18 +63,21 @@ private struct MailboxRun {
     /// The size of what each message carries; nil for a number only.
     let bytes: Int?
 
+    /// A million messages take a minute or two.
+    private static let deadline = CallDeadline.after(.seconds(900))
+
     /// Messages a second.
     func rates(whenFull: () async throws -> Void = {}) async throws -> (put: Double, drain: Double) {
         let troupe = try await Troupe.joining(url)
         let pool = "later-\(UUID().uuidString)"
         let echo = try await troupe.spawn(Echo.self, named: pool, pool: pool)
         // It may be stored before or among the messages; its answer says how many were handled before it.
-        async let first = Troupe.withDeadline(.none) { try await echo.add(0) }
+        async let first = Troupe.withDeadline(Self.deadline) { try await echo.add(0) }
         let put = Double(count) / (try await fill(echo, troupe))
         try await whenFull()
         let worker = try FurtherWorker(pools: pool, url: url)
         defer { worker.end() }
-        async let last = Troupe.withDeadline(.none) { try await echo.add(0) }
+        async let last = Troupe.withDeadline(Self.deadline) { try await echo.add(0) }
         let handledBefore = try await first
         let begin = ContinuousClock.now
         let handled = try await last - handledBefore
