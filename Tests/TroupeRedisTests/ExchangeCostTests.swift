@@ -19,7 +19,7 @@ import TroupeTesting
         #expect(try await party.send("call-1") == [.accepted(sequence: 1, isHosted: true)])
         let enqueue = try await server.commandCounts()
         #expect(enqueue["fcall"] == 1)
-        #expect(total(enqueue, without: ["fcall"]) <= 8, "\(enqueue)")
+        #expect(total(enqueue, without: ["fcall"]) <= 7, "\(enqueue)")
 
         try await server.command("CONFIG", "RESETSTAT")
         let lane = try await shard.deliveries(party.worker, after: Cursor(), max: 10, timeout: .seconds(5))
@@ -31,7 +31,7 @@ import TroupeTesting
         #expect(try await party.commit([queued], epoch: activation.epoch, number: 1) == [.committed])
         let commit = try await server.commandCounts()
         #expect(commit["fcall"] == 1)
-        #expect(total(commit, without: ["fcall"]) <= 11, "\(commit)")
+        #expect(total(commit, without: ["fcall"]) <= 10, "\(commit)")
 
         let receipts = try await shard.receipts(party.client, after: Cursor(), max: 10, timeout: .seconds(5))
         #expect(receipts.items == [.outcome(CallID(unchecked: "call-1"), Outcome(.committed, payload: [7]))])

@@ -48,9 +48,9 @@ import TroupeTesting
         case "replies":
             return try await connection.command(["ZSCORE", .string("\(base):due:clients"), .string(name)]).text != nil
         case "outcome":
-            // A pending one goes with its envelope: it lists no status.
+            // A pending one goes with its envelope: it says more of that than a final one.
             let packed = try await connection.command(["GET", .string(key)]).bytes ?? []
-            return packed.first == 0x94
+            return packed.first == 0x99 || packed.first == 0x9A
         default: return false
         }
     }

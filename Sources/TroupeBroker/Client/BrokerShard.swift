@@ -43,6 +43,7 @@ package final class BrokerShard: Shard {
     private let dialler: any BrokerDialler
     private let limits: Limits
     package let durability: DurabilityStatement
+    package var executor: ArrivalExecutor? { .shared }
 
     /// Connects, and asks the broker what it promises.
     ///

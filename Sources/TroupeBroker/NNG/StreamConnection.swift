@@ -53,7 +53,7 @@ import Dispatch
         self.handler = handler
         let me = unsafe Unmanaged.passUnretained(self).toOpaque()
         let allocated =
-            unsafe nng_aio_alloc(&receiving, { unsafe StreamConnection.at($0).received() }, me) == 0
+            unsafe nng_aio_alloc(&receiving, { unsafe StreamConnection.at($0).arrived() }, me) == 0
             && nng_aio_alloc(&sending, { unsafe StreamConnection.at($0).sent() }, me) == 0
         guard allocated else {
             unsafe nng_aio_free(receiving)
@@ -148,6 +148,8 @@ import Dispatch
     }
 
     // MARK: Receiving
+
+    private func arrived() { Arrivals.receive { received() } }
 
     private func received() {
         let code = unsafe nng_aio_result(receiving)

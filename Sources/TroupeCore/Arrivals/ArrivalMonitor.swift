@@ -25,7 +25,9 @@ final class ArrivalMonitor: Sendable {
 
     /// Some thread sets to work.
     func wake() {
-        guard !isAwake.load(ordering: .relaxed), !isAwake.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        guard !isAwake.load(ordering: .relaxed), !isAwake.exchange(true, ordering: .acquiringAndReleasing) else {
+            return
+        }
         hasWork.signal()
     }
 

@@ -8,7 +8,7 @@ import Synchronization
 /// A thread on which messages arrive, as it handles one bundle of them: first all that has to be done for its connection,
 /// then what that has woken.
 ///
-/// Woken jobs may be turns of users, and block. One that is not through after a millisecond is left to itself: what waits
+/// Woken jobs may be turns of users, and block. One that is not through after two milliseconds is left to itself: what waits
 /// behind it goes to the pool, and `onStuck` finds another thread for the connection.
 package final class ArrivalThread: Sendable {
     private struct State: Sendable {
@@ -27,7 +27,7 @@ package final class ArrivalThread: Sendable {
     private static let runMax = 32
 
     /// How long a job may keep the thread, in nanoseconds.
-    private static let patience: UInt64 = 1_000_000
+    private static let patience: UInt64 = 2_000_000
 
     private let state = Mutex(State())
     private let isWatched = Atomic<Bool>(false)

@@ -130,7 +130,8 @@ extension Answer {
     private static func outboxPage(_ reply: RedisReply) throws(ExchangeError) -> OutboxPage {
         var row = try ReplyRow(reply)
         let entries = try row.rows { row throws(ExchangeError) in
-            OutgoingEnvelope(number: try row.number(), isRequeued: try row.flag(), envelope: try row.envelope())
+            OutgoingEnvelope(
+                number: try row.number(), isRequeued: try row.flag(), envelope: try row.envelope(isCleared: row.flag()))
         }
         return OutboxPage(entries: entries, next: try row.flag() ? entries.last?.envelope.target : nil)
     }
@@ -200,7 +201,7 @@ extension Answer {
     private static func deadLetter(_ row: inout ReplyRow) throws(ExchangeError) -> DeadLetter {
         DeadLetter(
             sequence: try row.number(), reason: try row.text(), attempts: try row.integer(), at: try row.timestamp(),
-            envelope: try row.envelope())
+            envelope: try row.envelope(isCleared: row.flag()))
     }
 
     private static func worker(_ row: inout ReplyRow) throws(ExchangeError) -> WorkerStat {

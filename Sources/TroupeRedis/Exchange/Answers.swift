@@ -38,6 +38,17 @@ struct ReplyRow {
         return integer
     }
 
+    /// Integers in one text, as a row of their own.
+    mutating func numbers() throws(ExchangeError) -> ReplyRow {
+        let text = try text()
+        var numbers: [RedisReply] = []
+        for word in text.split(separator: " ") {
+            guard let number = Int(word) else { throw Self.mismatch("numbers", .status(text)) }
+            numbers.append(.integer(number))
+        }
+        return try ReplyRow(.array(numbers))
+    }
+
     mutating func number() throws(ExchangeError) -> UInt64 { UInt64(clamping: try integer()) }
     mutating func flag() throws(ExchangeError) -> Bool { try integer() == 1 }
 
@@ -92,11 +103,10 @@ struct ReplyRow {
     mutating func queued() throws(ExchangeError) -> QueuedEnvelope {
         let sequence = try number()
         let attempts = try integer()
-        return QueuedEnvelope(sequence: sequence, attempts: attempts, envelope: try envelope())
+        return QueuedEnvelope(sequence: sequence, attempts: attempts, envelope: try envelope(isCleared: flag()))
     }
 
-    mutating func envelope() throws(ExchangeError) -> Envelope {
-        let isCleared = try flag()
+    mutating func envelope(isCleared: Bool) throws(ExchangeError) -> Envelope {
         var envelope = try Envelope(decoding: bytes())
         if isCleared { envelope.deadline = nil }
         return envelope
@@ -130,7 +140,14 @@ struct ReplyRow {
     private static func delivery(_ kind: String, _ values: ReplyRow) throws(ExchangeError) -> Delivery {
         var row = values
         switch kind {
-        case "envelope": return .envelope(actor: try row.actor(), epoch: try row.number(), try row.queued())
+        case "envelope":
+            let actor = try row.actor()
+            var turn = try row.numbers()
+            return .envelope(
+                actor: actor, epoch: try turn.number(),
+                QueuedEnvelope(
+                    sequence: try turn.number(), attempts: try turn.integer(),
+                    envelope: try row.envelope(isCleared: turn.flag())))
         case "cancel":
             return .cancel(actor: try row.actor(), epoch: try row.number(), try CallID(checking: row.text()))
         case "stop": return .stop(actor: try row.actor(), epoch: try row.number())

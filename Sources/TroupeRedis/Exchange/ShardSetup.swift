@@ -4,7 +4,7 @@ internal import TroupeCore
 /// we know of?
 struct ShardSetup: Sendable {
     /// Version of keys and scripts.
-    static let schema = "3"
+    static let schema = "4"
 
     var base: String
     var library: ScriptLibrary

@@ -20,6 +20,7 @@ final class StreamWaits: Sendable {
     /// How long a wait goes on while the server cannot be reached.
     private let timeout: Duration
     private let state = Mutex(State())
+    private let upkeep = StreamUpkeep()
 
     init(configuration: RedisConfiguration, locator: RedisLocator, timeout: Duration) {
         self.configuration = configuration
@@ -54,6 +55,7 @@ final class StreamWaits: Sendable {
                     continue
                 }
                 let items = try Self.items(in: reply, key, address)
+                upkeep.note(items, of: key)
                 if isFinal, !items.isEmpty { try await confirm(connection, limit) }
                 return items
             } catch {
@@ -88,15 +90,15 @@ final class StreamWaits: Sendable {
         try await confirmation.confirm(connection, before: deadline)
     }
 
-    /// One write: forgets what was passed, and waits for more.
+    /// One write: forgets what was passed, if that is due, and waits for more.
     private func read(
         _ connection: RedisConnection, _ key: String, _ position: StreamPosition?, _ max: Int, _ wait: Duration,
         _ keeping: Int64?
     ) async throws(RedisError) -> RedisReply {
-        if let position {
+        if let position, upkeep.takesTrim(key) {
             connection.submit(["XTRIM", .string(key), "MINID", .string(position.next)]) { _ in }
         }
-        if let keeping {
+        if let keeping, upkeep.takesKeeping(key, keeping) {
             connection.submit(["PEXPIRE", .string(key), .integer(Int(clamping: keeping))]) { _ in }
         }
         let block = Int(clamping: wait.wholeMilliseconds)

@@ -102,7 +102,10 @@ final class ActivationHost: Sendable {
             state.isDraining = true
             // Unstructured: it ends when the inbox is empty, or with the activation.
             let isQuick = mayRunHere && state.inbox.first.map { type.pace.isQuick($0.envelope.method) } ?? true
-            state.drainTask = Task(executorPreference: isQuick ? executor : nil) { await self.drain() }
+            state.drainTask =
+                isQuick
+                ? Task(executorPreference: executor) { await self.drain(isHere: true) }
+                : Task { await self.drain(isHere: false) }
         }
     }
 
@@ -124,7 +127,8 @@ final class ActivationHost: Sendable {
 
     // MARK: Turns
 
-    private func drain() async {
+    /// - Parameter isHere: whether it runs where messages arrive; only while there is little to do.
+    private func drain(isHere: Bool) async {
         guard await begin() else { return }
         while let queued = nextEnvelope() {
             if options.isReentrant {
@@ -140,8 +144,13 @@ final class ActivationHost: Sendable {
                 if Task.isCancelled { return handOver(isLast: isLast) }
                 await commitAsNeeded(isLast: isLast)
             }
+            if isHere, isCrowded {
+                return state.withLock { state in state.drainTask = Task { await self.drain(isHere: false) } }
+            }
         }
     }
+
+    private var isCrowded: Bool { state.withLock { $0.inbox.count > 1 } }
 
     /// The first thing of an activation; false if it could not begin.
     private func begin() async -> Bool {

@@ -41,6 +41,11 @@ public final class Troupe: DistributedActorSystem {
     /// What the exchange promises for what it has acknowledged.
     public var durability: DurabilityStatement { courier.exchange.durability }
 
+    /// Where answers of the exchange arrive. A task that makes one call after the other goes on there without waking another
+    /// thread: `withTaskExecutorPreference(troupe.executor) { … }`. What takes longer than about a millisecond there is left
+    /// to itself and costs a new thread, so long computations belong elsewhere. Nil if the exchange has no such place.
+    public var executor: (any TaskExecutor)? { courier.exchange.shards.first?.executor }
+
     /// Ends the connections; calls under way fail.
     public func close() async { await courier.close() }
 

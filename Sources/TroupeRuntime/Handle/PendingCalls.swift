@@ -18,7 +18,15 @@ final class PendingCalls: Sendable {
 
     private struct State {
         var expectations: [CallID: [Expectation]] = [:]
+        /// Also of calls that have ended: they go when their time comes, or there are many.
         var expiries = Heap<Expiry>()
+
+        mutating func note(_ deadline: Timestamp, of id: CallID) {
+            if expiries.count > 1000 + 2 * expectations.count {
+                expiries = Heap(expiries.unordered.filter { expectations[$0.id] != nil })
+            }
+            expiries.insert(Expiry(at: deadline.milliseconds, id: id))
+        }
     }
 
     private let state = Mutex(State())
@@ -37,7 +45,7 @@ final class PendingCalls: Sendable {
         let expectation = Expectation(id: id, target: target, deadline: deadline, since: clock.now(), onLate: onLate)
         let earliest: Timestamp? = state.withLock { state in
             state.expectations[id, default: []].append(expectation)
-            if let deadline { state.expiries.insert(Expiry(at: deadline.milliseconds, id: id)) }
+            if let deadline { state.note(deadline, of: id) }
             return state.expiries.min.map { Timestamp(milliseconds: $0.at) }
         }
         if let earliest { alarm.withLock { $0 }?.set(earliest) }

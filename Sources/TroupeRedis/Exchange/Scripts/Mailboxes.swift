@@ -12,12 +12,14 @@ enum Mailboxes {
         end
 
         local function readEntry(actor, sequence)
+          forgetGone(actor)
           local id = text(sequence) .. '-0'
           local item = call('XRANGE', mailboxKey(actor), id, id)[1]
           return item and entryOf(item)
         end
 
         local function readQueue(actor, after, count)
+          forgetGone(actor)
           local items = call('XRANGE', mailboxKey(actor), text(after + 1) .. '-0', '+', 'COUNT', count)
           local entries = {}
           for index, item in ipairs(items) do entries[index] = entryOf(item) end
@@ -46,8 +48,10 @@ enum Mailboxes {
           -- An empty stream would stay behind as a key.
           if live.count == 0 then
             call('DEL', mailboxKey(actor))
+            actor.gone = nil
           else
-            call('XDEL', mailboxKey(actor), text(entry.sequence) .. '-0')
+            actor.gone = actor.gone or {}
+            table.insert(actor.gone, text(entry.sequence) .. '-0')
           end
         end
 
@@ -115,8 +119,9 @@ enum Mailboxes {
           local lease = actor.live.lease
           if not lease or lease.outstanding >= actor.live.count then return end
           for _, entry in ipairs(takeDeliverable(actor, fresh)) do
-            deliver(lease.worker, 'envelope', actor.fixed.id, 'epoch', lease.epoch, 'sequence', text(entry.sequence),
-              'attempts', attemptsOf(actor, entry.sequence), 'cleared', entry.header.cleared or 0, 'body', entry.body)
+            local numbers = { text(lease.epoch), text(entry.sequence), attemptsOf(actor, entry.sequence),
+              entry.header.cleared or 0 }
+            deliver(lease.worker, 'envelope', actor.fixed.id, 'turn', table.concat(numbers, ' '), 'body', entry.body)
           end
         end
 
@@ -151,16 +156,19 @@ enum Mailboxes {
         end
 
         -- Appends to the mailbox, and passes on to the worker that holds the lease or rings one that could.
-        local function enqueue(packed, header, body, actor)
+        local function enqueue(packed, header, body, actor, isNoted)
           local live = actor.live
           local sequence = live.last + 1
+          local isDone, problem = pcall(call, 'XADD', mailboxKey(actor), text(sequence) .. '-0', 'h', packed, 'b', body)
+          if not isDone then
+            -- What is not in the mailbox is not pending.
+            if isNoted then call('DEL', outcomeKey(header.id)) end
+            raise(problem)
+          end
           live.last, live.count, live.size = sequence, live.count + 1, live.size + header.size
           enteredCount, actor.isChanged = enteredCount + 1, true
-          call('XADD', mailboxKey(actor), text(sequence) .. '-0', 'h', packed, 'b', body)
           if header.refs then pin(header.refs) end
-          savePending(header.id, {
-            fingerprint = header.print or '0', target = header.to, sequence = sequence, watchers = { header.reply },
-          })
+          if not isNoted then savePending(header.id, pendingOf(header, sequence)) end
           deliverMore(actor, { sequence = sequence, packed = packed, header = header, body = body })
           updateReadiness(actor)
           return sequence

@@ -3,30 +3,54 @@ enum Outcomes {
     static let source = #"""
         local function outcomeKey(id) return base .. ':outcome:' .. id end
 
-        local function readOutcome(id)
-          local packed = call('GET', outcomeKey(id))
-          if not packed then return nil end
+        local function outcomeOf(packed)
           local fields = cmsgpack.unpack(packed)
           return {
             fingerprint = fields[1], target = fields[2], sequence = fields[3], watchers = fields[4],
-            status = fields[5], payload = fields[6], expiresAt = fields[7],
+            status = fields[5], payload = fields[6], expiresAt = fields[7], size = fields[8], kind = fields[9],
+            refs = fields[10],
           }
         end
 
-        -- A pending outcome has no status, and no expiry: it goes with its envelope.
-        local function savePending(id, entry)
-          call('SET', outcomeKey(id),
-            cmsgpack.pack({ entry.fingerprint, entry.target, entry.sequence, entry.watchers }))
+        local function readOutcome(id)
+          local packed = call('GET', outcomeKey(id))
+          return packed and outcomeOf(packed)
         end
+
+        -- A pending outcome has no status, and no expiry: it goes with its envelope, of which it says what the end of a
+        -- turn has to know.
+        local function packPending(entry)
+          return cmsgpack.pack({ entry.fingerprint, entry.target, entry.sequence, entry.watchers, false, false, false,
+            entry.size, entry.kind, entry.refs })
+        end
+
+        local function savePending(id, entry) call('SET', outcomeKey(id), packPending(entry)) end
+
+        local function pendingOf(header, sequence)
+          return { fingerprint = header.print or '0', target = header.to, sequence = sequence,
+            watchers = { header.reply }, size = header.size, kind = header.kind, refs = header.refs }
+        end
+
+        local function isOver(entry) return entry.expiresAt and entry.expiresAt <= now end
 
         -- The outcome of an id, unless its retention is over.
         local function liveOutcome(id)
           local entry = readOutcome(id)
-          if entry and entry.expiresAt and entry.expiresAt <= now then
+          if entry and isOver(entry) then
             call('DEL', outcomeKey(id))
             return nil
           end
           return entry
+        end
+
+        -- Notes a pending outcome under an id that is new; else gives what is known of it.
+        local function notePending(header, sequence)
+          local key, packed = outcomeKey(header.id), packPending(pendingOf(header, sequence))
+          local old = call('SET', key, packed, 'NX', 'GET')
+          local entry = old and outcomeOf(old)
+          if entry and not isOver(entry) then return entry end
+          if entry then call('SET', key, packed) end
+          return nil
         end
 
         -- Beyond the bound the oldest watcher goes, and asks by id.
@@ -51,8 +75,8 @@ enum Outcomes {
         end
 
         -- Makes a pending outcome final, tells its watchers, and forgets the oldest beyond the bound.
-        local function finish(id, status, payload)
-          local entry = readOutcome(id)
+        local function finish(id, status, payload, outcome)
+          local entry = outcome or readOutcome(id)
           if not entry or entry.status then return end
           payload = payload or ''
           for _, watcher in ipairs(entry.watchers) do
@@ -61,8 +85,12 @@ enum Outcomes {
           entry.expiresAt = now + limits.outcomeRetention
           local record = { entry.fingerprint, entry.target, entry.sequence, {}, status, payload, entry.expiresAt }
           call('SET', outcomeKey(id), cmsgpack.pack(record), 'PX', limits.outcomeKeyRetention)
-          local count = call('RPUSH', base .. ':completed', completionOf(id, entry))
-          if count > limits.outcomesMax then forgetOldestOutcome() end
+          table.insert(completed, completionOf(id, entry))
+        end
+
+        function saveCompletions()
+          local count = callForAll('RPUSH', base .. ':completed', completed)
+          for _ = limits.outcomesMax + 1, count do forgetOldestOutcome() end
         end
 
         """#

@@ -7,6 +7,8 @@ enum Prelude {
         local call, base, arguments, request, now
         local actors, touched, goneWorkers
         local enteredCount, leftCount, deadLetterDelta
+        -- Completions of calls, in order, until they are written down.
+        local completed
         -- How far the shard has come, by counts that only grow; of each, what this run made of it. A client that has
         -- seen more than there is knows that the shard went back in time.
         local marks
@@ -28,7 +30,7 @@ enum Prelude {
           call, base, arguments = redis.call, keys[1], given
           request = cmsgpack.unpack(given[2])
           now = readClock(given[1])
-          actors, touched, goneWorkers = {}, {}, {}
+          actors, touched, goneWorkers, completed = {}, {}, {}, {}
           enteredCount, leftCount, deadLetterDelta = 0, 0, 0
           marks = { false, false, false, false }
           limits.outcomeKeyRetention = given[1] == '' and limits.retentionMin or limits.retentionHeld
@@ -40,6 +42,19 @@ enum Prelude {
         -- The key of an actor, which is its id without the site.
         local function keyOf(id) return string.match(id, '^troupe://[^/]*/(.+)$') or id end
 
+        -- What was unpacked lately, which saves doing it again at each call: the same text has the same meaning, and
+        -- nobody changes it.
+        local unpacked, unpackedCount = {}, 0
+
+        local function unpackFixed(packed)
+          local fixed = unpacked[packed]
+          if fixed then return fixed end
+          if unpackedCount >= 1000 then unpacked, unpackedCount = {}, 0 end
+          fixed = cmsgpack.unpack(packed)
+          unpacked[packed], unpackedCount = fixed, unpackedCount + 1
+          return fixed
+        end
+
         -- An actor, or false. `fixed` is what it was registered with, `live` is what changes.
         local function loadActor(key)
           local actor = actors[key]
@@ -49,9 +64,28 @@ enum Prelude {
             actors[key] = false
             return false
           end
-          actor = { key = key, fixed = cmsgpack.unpack(fields[1]), live = cmsgpack.unpack(fields[2]) }
+          actor = { key = key, fixed = unpackFixed(fields[1]), live = cmsgpack.unpack(fields[2]) }
           actors[key] = actor
           return actor
+        end
+
+        -- Outcomes, further on.
+        local saveCompletions
+
+        -- A command for many values, so many at a time as Lua can pass on; gives its last answer.
+        local function callForAll(command, key, values)
+          local answer
+          for first = 1, #values, 1000 do
+            answer = call(command, key, unpack(values, first, math.min(first + 999, #values)))
+          end
+          return answer
+        end
+
+        -- Takes out of the mailbox what has been dequeued.
+        local function forgetGone(actor)
+          if not actor.gone then return end
+          callForAll('XDEL', base .. ':mailbox:' .. actor.key, actor.gone)
+          actor.gone = nil
         end
 
         -- Writes back what has changed.
@@ -60,6 +94,7 @@ enum Prelude {
           for key, actor in pairs(actors) do
             if actor and actor.isChanged then
               hasChanged = true
+              forgetGone(actor)
               call('HSET', base .. ':actor:' .. key, 'live', cmsgpack.pack(actor.live), unpack(actor.state or {}))
             end
           end
@@ -70,16 +105,19 @@ enum Prelude {
             marks[3] = call('HINCRBY', base .. ':meta', 'acts', 1)
           end
           if deadLetterDelta ~= 0 then call('HINCRBY', base .. ':meta', 'dead', deadLetterDelta) end
+          if #completed > 0 then saveCompletions() end
           for client in pairs(touched) do call('PEXPIRE', base .. ':replies:' .. client, limits.clientRetention) end
         end
+
+        -- Raises again what was caught. An error of the server keeps its first word; a string would get another beginning.
+        local function raise(problem) error(string.match(problem, '^%u+ ') and { err = problem } or problem) end
 
         -- What is done is written back also when another program's key ends the script half-way: records and mailboxes
         -- must not tell different stories.
         local function run(body)
           local isDone, reply = pcall(body)
           save()
-          -- An error of the server keeps its first word; a string that is raised again would get another beginning.
-          if not isDone then error(string.match(reply, '^%u+ ') and { err = reply } or reply) end
+          if not isDone then raise(reply) end
           return { reply, unpack(marks) }
         end
 

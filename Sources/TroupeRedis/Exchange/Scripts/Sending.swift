@@ -37,8 +37,7 @@ enum Sending {
         end
 
         -- The answer for an id that was seen before.
-        local function known(header)
-          local entry = liveOutcome(header.id)
+        local function known(header, entry)
           if not entry then return nil end
           local print = header.print or '0'
           local differs = entry.fingerprint ~= print and entry.fingerprint ~= '0' and print ~= '0'
@@ -47,24 +46,32 @@ enum Sending {
           return { 'known', entry.status or 'pending', entry.payload or '' }
         end
 
-        local function send(packed, body, client, isResuming)
-          local header = cmsgpack.unpack(packed)
-          if header.size > limits.envelopeSizeBytesMax then return { 'large', limits.envelopeSizeBytesMax } end
-          local answer = known(header)
-          if answer then return answer end
-          local actor = loadActor(keyOf(header.to))
+        -- Why an envelope cannot be taken, and whether its client is to be told when there is room.
+        local function refusalOf(header, actor, client, isResuming)
           if not actor then return { 'noactor' } end
           if header.cyclic and not actor.fixed.reentrant then return { 'deadlock' } end
           if header.size > actor.fixed.sizeMax then return { 'large', actor.fixed.sizeMax } end
           if actor.live.blocked and not isResuming and call('LPOS', base .. ':blocked:' .. actor.key, client) then
             return { 'full' }
           end
-          if not hasRoom(actor, 1, header.size, 1) then
-            refuse(client, actor)
-            return { 'full' }
+          if not hasRoom(actor, 1, header.size, 1) then return { 'full' }, true end
+          return nil
+        end
+
+        local function send(packed, body, client, isResuming)
+          local header = cmsgpack.unpack(packed)
+          if header.size > limits.envelopeSizeBytesMax then return { 'large', limits.envelopeSizeBytesMax } end
+          local actor = loadActor(keyOf(header.to))
+          local refusal, mustWait = refusalOf(header, actor, client, isResuming)
+          if refusal then
+            local answer = known(header, liveOutcome(header.id))
+            if mustWait and not answer then refuse(client, actor) end
+            return answer or refusal
           end
+          local answer = known(header, notePending(header, actor.live.last + 1))
+          if answer then return answer end
           if actor.live.blocked then forgive(client, actor) end
-          local sequence = enqueue(packed, header, body, actor)
+          local sequence = enqueue(packed, header, body, actor, true)
           local isHosted = actor.live.lease or call('LLEN', base .. ':ring:' .. actor.fixed.queue) > 0
           return { 'accepted', sequence, isHosted and 1 or 0 }
         end

@@ -1,11 +1,28 @@
 /// Commits of turns.
 enum Turns {
     static let commit = #"""
+        -- What the end of a turn has to know of its envelope, without reading it, for it may be large; nil if it may
+        -- be needed whole.
+        local function readBriefly(ack, actor, packed)
+          if not packed or ack.as == 'undecodable' then return nil end
+          local outcome = outcomeOf(packed)
+          if outcome.status or outcome.sequence ~= ack.seq or outcome.target ~= actor.fixed.id
+            or not outcome.size or (ack.as == 'failed' and outcome.kind ~= 0) then
+            return nil
+          end
+          return {
+            sequence = ack.seq, outcome = outcome,
+            header = { id = ack.id, size = outcome.size, kind = outcome.kind, refs = outcome.refs },
+          }
+        end
+
         -- The envelopes that a turn acknowledges, if all of them were given to its activation.
         local function acknowledged(turn, actor, lease)
-          local entries = {}
-          for _, ack in ipairs(turn.acks) do
-            local entry = entries[ack.seq] or readEntry(actor, ack.seq)
+          local entries, keys = {}, {}
+          for index, ack in ipairs(turn.acks) do keys[index] = outcomeKey(ack.id) end
+          local outcomes = #keys > 0 and call('MGET', unpack(keys)) or {}
+          for index, ack in ipairs(turn.acks) do
+            local entry = entries[ack.seq] or readBriefly(ack, actor, outcomes[index]) or readEntry(actor, ack.seq)
             if not entry or entry.sequence > lease.upTo or entry.header.id ~= ack.id then return nil end
             entries[ack.seq] = entry
           end
@@ -40,7 +57,7 @@ enum Turns {
           takeFromLease(actor)
           dequeue(entry, actor)
           unpin(entry.header.refs)
-          finish(entry.header.id, status, payload)
+          finish(entry.header.id, status, payload, entry.outcome)
         end
 
         local function applyAcknowledgement(ack, entry, actor)
@@ -80,9 +97,7 @@ enum Turns {
           local sequence = sender.live.last + 1
           sender.live.last = sequence
           addDeadLetter(sender, sequence, 0, reason, message.packed, message.body)
-          savePending(header.id, {
-            fingerprint = header.print or '0', target = header.to, sequence = sequence, watchers = { header.reply },
-          })
+          savePending(header.id, pendingOf(header, sequence))
           finish(header.id, 'deadLettered', reason)
         end
 
