@@ -25,7 +25,7 @@ struct CallCostTests {
         let after = try (Self.sleeps(of: "self"), Self.sleeps(of: "\(pid)"))
         let caller = Double(after.0 - before.0) / Double(Self.count)
         let host = Double(after.1 - before.1) / Double(Self.count)
-        let most = kind == .redis ? 7.0 : 14.0
+        let most = kind == .redis ? 6.0 : 14.0
         #expect(caller < most && host < most, "the caller \(caller), the worker \(host) a call")
         await troupe.close()
         #expect(worker.terminate() == .exited(0))

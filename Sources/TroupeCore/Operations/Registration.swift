@@ -104,7 +104,7 @@ package struct WorkerRegistration: Hashable, Sendable, Codable {
 
     package init(
         id: WorkerID, pools: [String], types: [TypeDescription], host: String, pid: Int, activationsMax: Int,
-        window: Int = 64, lease: Duration = .seconds(3)
+        window: Int = 256, lease: Duration = .seconds(3)
     ) {
         self.id = id
         self.pools = pools

@@ -25,7 +25,7 @@ extension ExchangeError {
             return ExchangeError(
                 .unauthorized,
                 "redis \(address): '\(operation)' is not allowed to this user: \(text); check its password "
-                    + "and access rules (it needs ~PREFIX:* keys and the commands of scripts and streams)")
+                    + "and access rules (it needs ~PREFIX:* keys and the commands FCALL, FUNCTION and of streams)")
         case "OOM":
             return ExchangeError(
                 .refused,

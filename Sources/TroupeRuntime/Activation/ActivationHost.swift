@@ -28,7 +28,8 @@ final class ActivationHost: Sendable {
 
     /// Turns that may have ended without a commit before the next one starts.
     static let aheadMax = 256
-    static let batchMax = 128
+    /// Turns in one commit: a part of the window only, so that there are turns to run while a commit is under way.
+    static let batchMax = 64
 
     private enum Phase {
         case live
@@ -59,6 +60,13 @@ final class ActivationHost: Sendable {
         var committedState: [UInt8]
         var settled: [CheckedContinuation<Void, any Error>] = []
         var lastUsed: Timestamp
+
+        /// Gives back the memory of work that is done: most live actors rest most of the time.
+        mutating func rest() {
+            drainTask = nil
+            if inbox.isEmpty { inbox = [] }
+            if ended.isEmpty { ended = [] }
+        }
     }
 
     init(
@@ -186,6 +194,7 @@ final class ActivationHost: Sendable {
         state.withLock { state in
             guard state.phase == .live, let queued = state.inbox.popFirst() else {
                 state.isDraining = false
+                state.rest()
                 return nil
             }
             if !options.isReentrant { state.running = [queued.envelope.id: state.drainTask].compactMapValues { $0 } }

@@ -13,7 +13,7 @@ public struct WorkerConfiguration: Sendable {
     /// How long its lease lasts beyond each heartbeat: after this, others take over from a worker that died.
     public var lease: Duration = .seconds(3)
     /// Envelopes of one actor that may be on their way to the worker.
-    public var window = 64
+    public var window = 256
     /// Ends by itself when it has had nothing to host for that long.
     public var idleExit: Duration?
     /// How long turns that run may take when it is told to go.

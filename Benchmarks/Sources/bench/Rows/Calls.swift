@@ -5,23 +5,13 @@ extension Row {
     /// One durable call at a time, between bare ping-pongs over the same server.
     static let sequentialCalls = Lab.Place.allCases.map { place in
         let name = "call.sequential.\(place.rawValue)"
-        return Row(name) { lab in
-            let count = lab.count(5000)
-            let (latencies, floor) = try await lab.besideFloor(place, count: count) {
-                let troupe = try await Troupe.joining(lab.url(place))
-                let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
-                for _ in 0..<count / 10 { _ = try await echo.add(1) }
-                var latencies = Latencies()
-                for _ in 0..<count {
-                    let begin = ContinuousClock.now
-                    _ = try await echo.add(1)
-                    latencies.record(ContinuousClock.now - begin)
-                }
-                await troupe.close()
-                return latencies
-            }
-            return Measurement.latency(name, latencies, floor: floor)
-        }
+        return Row(name) { lab in try await lab.callInSequence(place, name, where: { _ in nil }) }
+    }
+
+    /// The same from a task that runs where answers arrive.
+    static let callsFromArrivals = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
+        let name = "call.arrivals.\(place.rawValue)"
+        return Row(name) { lab in try await lab.callInSequence(place, name, where: \.executor) }
     }
 
     /// A hundred calls under way: callers (each with connections of its own) by actors. The floor is the rate of one
@@ -65,6 +55,30 @@ extension Row {
 }
 
 extension Lab {
+    /// One call after the other, in a task on the executor that is asked for.
+    fileprivate func callInSequence(
+        _ place: Place, _ name: String, where executor: @Sendable (Troupe) -> (any TaskExecutor)?
+    ) async throws -> [Measurement] {
+        let count = count(5000)
+        let (latencies, floor) = try await besideFloor(place, count: count) {
+            let troupe = try await Troupe.joining(url(place))
+            let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
+            for _ in 0..<count / 10 { _ = try await echo.add(1) }
+            let latencies = try await withTaskExecutorPreference(executor(troupe)) {
+                var latencies = Latencies()
+                for _ in 0..<count {
+                    let begin = ContinuousClock.now
+                    _ = try await echo.add(1)
+                    latencies.record(ContinuousClock.now - begin)
+                }
+                return latencies
+            }
+            await troupe.close()
+            return latencies
+        }
+        return Measurement.latency(name, latencies, floor: floor)
+    }
+
     /// Makes so many calls, a hundred at a time; in seconds.
     fileprivate func callAtOnce(_ place: Place, callers: Int, actors: Int, count: Int) async throws -> Double {
         var members: [Troupe] = []

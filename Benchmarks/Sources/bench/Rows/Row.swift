@@ -49,7 +49,8 @@ struct Row: Sendable {
     static let all: [Row] = groups.flatMap { $0 }
 
     private static let groups: [[Row]] = [
-        sequentialCalls, callsInFlight, callsToMany, chains, tells, mailboxes, spawns, activations, echoes, memory,
+        sequentialCalls, callsFromArrivals, callsInFlight, callsToMany, chains, tells, mailboxes, spawns, activations,
+        echoes, memory,
         dormantMemory, exchangeMemory, states, workers, weak, queued, dormant, bare, speeds, peers,
     ]
 
