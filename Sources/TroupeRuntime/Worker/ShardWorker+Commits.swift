@@ -8,9 +8,7 @@ extension ShardWorker: TurnCommitter {
         let fullDeadline = clock.now() + .seconds(10)
         while true {
             do {
-                guard case .committed(let results) = try await shard.perform(.commit(id, [turn])),
-                    let result = results.first
-                else { return .over }
+                let result = try await commits.commit(turn)
                 noteTimers(turn)
                 if result != .fenced { carrier.carry(after: turn) }
                 switch result {

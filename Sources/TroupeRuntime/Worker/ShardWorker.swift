@@ -35,6 +35,7 @@ final class ShardWorker: Sendable {
     let timers = Mutex<Alarm?>(nil)
     /// Nil under a clock that a test holds: a thread of its own would not obey it.
     private let leaseThread: LeaseThread?
+    let commits: CommitQueue
     let carrier: OutboxCarrier
     private let collector: ObjectCollector
     let budget: ActivationBudget
@@ -54,6 +55,7 @@ final class ShardWorker: Sendable {
         self.budget = budget
         let exchange = system.courier.exchange
         shard = exchange.shards[index]
+        commits = CommitQueue(id, shard)
         carrier = OutboxCarrier(
             exchange: exchange, source: index, clock: system.courier.clock, logger: system.logger)
         collector = ObjectCollector(exchange: exchange, data: system.data)
