@@ -13,6 +13,7 @@ extension Troupe {
     /// | `ipc:///path` | a broker on this host | files beside its socket |
     /// | `tcp://host:port`, `tls+tcp://…`, `ws://…` | a broker | a store that the configuration names, else inline |
     /// | `redis://…`, `rediss://…`, `redis+unix:///path` | a Redis | that Redis |
+    /// | any Redis with `?objects=/directory` | files in that directory, which all members must see |
     /// | `redis+sentinel://host:port,…/name`, `redis+cluster://host:port,…` | a Redis with replicas, or many | that Redis |
     /// | `memory:` | this process only | this process |
     ///
@@ -70,7 +71,14 @@ extension Exchange {
         case "memory":
             return MemoryConnector()
         case let scheme where RedisConfiguration.schemes.contains(scheme):
-            return try RedisConnector(RedisConfiguration(url: url, furtherOptions: ["shards"]))
+            let configuration = try RedisConfiguration(url: url, furtherOptions: RedisExchange.urlOptions)
+            guard let directory = configuration.options["objects"] else { return try RedisConnector(configuration) }
+            guard directory.hasPrefix("/") else {
+                throw ExchangeError(
+                    .invalidArgument,
+                    "?objects= of \(configuration) is '\(directory)' but must be a directory's absolute path")
+            }
+            return try FileConnector(directory: directory)
         case "embedded", "ipc":
             guard let directory = try BrokerAddress(url).objectDirectory else { return nil }
             return try FileConnector(directory: directory)

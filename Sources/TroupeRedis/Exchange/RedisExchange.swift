@@ -5,6 +5,9 @@ package enum RedisExchange {
     /// How many shards a URL may ask for.
     package static let shardCountMax = 1024
 
+    /// Options of a Redis URL that are not the connection's: the number of shards, and a directory for bulk data.
+    package static let urlOptions: Set<String> = ["shards", "objects"]
+
     /// Connects to the exchange at a URL, making one if the place is empty. The number of shards (`?shards=N`, 1 unless
     /// said) is part of an exchange's identity.
     ///
@@ -14,7 +17,7 @@ package enum RedisExchange {
         url: String, options: RedisShardOptions = .init()
     ) async throws(ExchangeError) -> Exchange {
         var configuration: RedisConfiguration
-        do throws(RedisError) { configuration = try RedisConfiguration(url: url, furtherOptions: ["shards"]) } catch {
+        do throws(RedisError) { configuration = try RedisConfiguration(url: url, furtherOptions: urlOptions) } catch {
             throw ExchangeError(error)
         }
         if let limit = options.connectTimeoutMax {

@@ -10,27 +10,28 @@ extension Row {
     ].map { size, bytes, repetitions in
         let name = "echo.\(size)"
         return Row(name) { lab in
-            let count = lab.count(repetitions)
-            let (latencies, floor) = try await lab.beside({ try lab.floors(["socket", "\(count)", "\(bytes)"]) }) {
-                let troupe = try await Troupe.joining(lab.url(.redisTCP))
-                let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
-                // Only the length of what comes back is looked at, not to time the comparison.
-                let numbers = (0..<bytes / 8).map(Double.init)
-                _ = try await echo.echo(numbers)
-                var latencies = Latencies()
-                for _ in 0..<count {
-                    let begin = ContinuousClock.now
-                    let back = try await echo.echo(numbers)
-                    latencies.record(ContinuousClock.now - begin)
-                    guard back.count == numbers.count else {
-                        throw TroupeError(.undecodable, "the echo has \(back.count) numbers and not \(numbers.count)")
-                    }
-                }
-                await troupe.close()
-                return latencies
-            }
-            return Measurement.latency(name, latencies, floor: floor)
+            try await lab.echo(name, bytes: bytes, lab.count(repetitions), through: lab.url(.redisTCP))
         }
+    }
+
+    /// The same by reference to files in memory: of a Redis whose members share a directory, and of a broker, whose
+    /// members do so anyway.
+    static let echoesByFile = [("1MB", 1_000_000, 100), ("10MB", 10_000_000, 20)].flatMap { size, bytes, repetitions in
+        let redis = "echo.files.\(size).redis"
+        let broker = "echo.files.\(size).broker"
+        return [
+            Row(redis) { lab in
+                let directory = "/dev/shm/\(UUID().uuidString)"
+                defer { try? FileManager.default.removeItem(atPath: directory) }
+                let url = "\(lab.url(.redisTCP))?objects=\(directory)"
+                let worker = try FurtherWorker(pools: directory, url: url)
+                defer { worker.end() }
+                return try await lab.echo(redis, bytes: bytes, lab.count(repetitions), through: url, pool: directory)
+            },
+            Row(broker) { lab in
+                try await lab.echo(broker, bytes: bytes, lab.count(repetitions), through: lab.url(.brokerIPC))
+            },
+        ]
     }
 
     /// What this machine does at least, without any server.
@@ -53,5 +54,32 @@ extension Row {
                 Measurement("floor.\(kind)", "p50", unit: "GB/s", Double(bytes) / 1000 / latencies.percentile(50))
             ]
         }
+    }
+}
+
+extension Lab {
+    /// Numbers there and back, one call after the other.
+    fileprivate func echo(
+        _ name: String, bytes: Int, _ count: Int, through url: String, pool: String = "default"
+    ) async throws -> [Measurement] {
+        let (latencies, floor) = try await beside({ try self.floors(["socket", "\(count)", "\(bytes)"]) }) {
+            let troupe = try await Troupe.joining(url)
+            let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)", pool: pool)
+            // Only the length of what comes back is looked at, not to time the comparison.
+            let numbers = (0..<bytes / 8).map(Double.init)
+            _ = try await echo.echo(numbers)
+            var latencies = Latencies()
+            for _ in 0..<count {
+                let begin = ContinuousClock.now
+                let back = try await echo.echo(numbers)
+                latencies.record(ContinuousClock.now - begin)
+                guard back.count == numbers.count else {
+                    throw TroupeError(.undecodable, "the echo has \(back.count) numbers and not \(numbers.count)")
+                }
+            }
+            await troupe.close()
+            return latencies
+        }
+        return Measurement.latency(name, latencies, floor: floor)
     }
 }

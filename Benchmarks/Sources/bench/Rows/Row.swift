@@ -50,8 +50,8 @@ struct Row: Sendable {
 
     private static let groups: [[Row]] = [
         sequentialCalls, callsFromArrivals, callsInFlight, callsToMany, chains, tells, mailboxes, spawns, activations,
-        echoes, memory,
-        dormantMemory, exchangeMemory, states, workers, weak, queued, dormant, bare, speeds, peers,
+        echoes, echoesByFile, memory, dormantMemory, exchangeMemory, states, workers, weak,
+        queued, dormant, bare, speeds, peers,
     ]
 
     /// One way to each backend, for rows that compare the backends.
