@@ -23,15 +23,26 @@ extension Troupe {
         var configuration = configuration
         do {
             exchange = try await Exchange.open(url)
-            if configuration.autoProxy == nil, let connector = try Exchange.objectConnector(url) {
-                let store = try Store(name: Exchange.objectStoreName, connector: connector)
-                try configuration.stores.register(store)
-                configuration.autoProxy = AutoProxy(store: store, registry: configuration.stores)
+            do {
+                try configuration.useStore(of: url)
+            } catch {
+                for shard in exchange.shards { await shard.close() }
+                throw error
             }
         } catch let error as ExchangeError {
             throw TroupeError(error)
         }
         return try await Troupe.joining(exchange, configuration: configuration)
+    }
+}
+
+extension TroupeConfiguration {
+    /// Large values go where the exchange keeps them, unless this says otherwise.
+    fileprivate mutating func useStore(of url: String) throws {
+        guard autoProxy == nil, let connector = try Exchange.objectConnector(url) else { return }
+        let store = try Store(name: Exchange.objectStoreName, connector: connector)
+        try stores.register(store)
+        autoProxy = AutoProxy(store: store, registry: stores)
     }
 }
 
@@ -78,7 +89,11 @@ extension Exchange {
                     .invalidArgument,
                     "?objects= of \(configuration) is '\(directory)' but must be a directory's absolute path")
             }
-            return try FileConnector(directory: directory)
+            do {
+                return try FileConnector(directory: directory)
+            } catch {
+                throw ExchangeError(.invalidArgument, "?objects= of \(configuration): \(error.message)")
+            }
         case "embedded", "ipc":
             guard let directory = try BrokerAddress(url).objectDirectory else { return nil }
             return try FileConnector(directory: directory)
