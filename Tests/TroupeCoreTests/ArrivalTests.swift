@@ -79,7 +79,8 @@ import TroupeTesting
         #expect(stuck.withLock { $0 } == 1)
         try await eventually("the rest has run") { notes.names.count == 3 }
         #expect(notes.names == ["behind", "blocking", "rest"])
-        #expect(notes.thread(of: "behind") != number && notes.thread(of: "rest") != number)
+        // The rest may have found a new thread under the number of this one, which has ended.
+        #expect(notes.thread(of: "behind") != number)
     }
 
     @Test func whatIsWokenElsewhereRuns() async {
