@@ -12,7 +12,7 @@ final class ArrivalMonitor: Sendable {
 
     private static let intervalMicroseconds: UInt32 = 1000
     /// Looks in a row that found nobody at work, after which it sleeps.
-    private static let idleMax = 1000
+    private static let idleMax = 100
 
     private let watched = Mutex<[ArrivalThread]>([])
     private let isAwake = Atomic<Bool>(false)

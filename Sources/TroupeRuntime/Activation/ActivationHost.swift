@@ -21,8 +21,8 @@ final class ActivationHost: Sendable {
     /// Commits for this activation, and learns when it is over.
     let committer: any TurnCommitter
     let order = SendOrder()
-    private let executor: ArrivalExecutor?
-    private let state: Mutex<State>
+    let executor: ArrivalExecutor?
+    let state: Mutex<State>
     /// Set before the tasks of a void activation are cancelled.
     let isVoid = VoidMark()
 
@@ -31,7 +31,7 @@ final class ActivationHost: Sendable {
     /// Turns in one commit: a part of the window only, so that there are turns to run while a commit is under way.
     static let batchMax = 64
 
-    private enum Phase {
+    enum Phase {
         case live
         /// Being passivated or given back: envelopes wait.
         case ending
@@ -39,7 +39,7 @@ final class ActivationHost: Sendable {
         case void
     }
 
-    private struct State {
+    struct State {
         var phase = Phase.live
         var hasStarted = false
         var inbox: Deque<QueuedEnvelope> = []
@@ -300,106 +300,6 @@ final class ActivationHost: Sendable {
         return String("\(envelope.target.type).\(envelope.method): \(text)".prefix(1000))
     }
 
-    // MARK: Commits
-
-    /// States are committed in the order in which they were encoded, whichever turn is through first: each contains those
-    /// before. Called on the actor's executor.
-    func reservePlace(_ call: CallID) { state.withLock { $0.places.append(call) } }
-
-    private func record(_ end: TurnEnd) {
-        state.withLock { state in
-            guard end.state != nil else { return state.ended.append(end) }
-            state.placed[end.id] = end
-            while let next = state.places.first, let end = state.placed.removeValue(forKey: next) {
-                state.places.removeFirst()
-                state.ended.append(end)
-            }
-        }
-    }
-
-    /// Commits in this task if nothing waits to run, else beside it; holds the next turn back only if too many are ahead.
-    private func commitAsNeeded(isLast: Bool) async {
-        let (isIdle, isFarAhead) = state.withLock { ($0.inbox.isEmpty, $0.ended.count >= Self.aheadMax) }
-        if isIdle || isLast || isFarAhead {
-            await commitAll()
-            if isFarAhead || isLast { try? await earlierTurnsCommitted() }
-        } else {
-            pumpCommits()
-        }
-    }
-
-    private func pumpCommits() {
-        let hasWork = state.withLock { !$0.isCommitting && !$0.ended.isEmpty && $0.phase != .void }
-        // Unstructured: it ends when all that has ended is committed.
-        if hasWork { Task.immediate(executorPreference: executor) { await commitAll() } }
-    }
-
-    private func commitAll() async {
-        while let turn = nextCommit() {
-            guard await commit(turn) else { return }
-        }
-    }
-
-    private func nextCommit() -> TurnCommit? {
-        state.withLock { state in
-            guard !state.isCommitting, !state.ended.isEmpty, state.phase != .void else { return nil }
-            state.isCommitting = true
-            let ends = state.ended.prefix(Self.batchMax)
-            state.ended.removeFirst(ends.count)
-            let newest = ends.last { $0.state != nil }?.state
-            let changed = newest.flatMap { $0.bytes == state.committedState ? nil : $0 }
-            return TurnCommit(
-                actor: id, epoch: epoch, number: state.commits + 1,
-                acknowledgements: ends.map { .init(sequence: $0.sequence, id: $0.id, disposition: $0.disposition) },
-                state: changed, outgoing: ends.flatMap(\.outgoing), timers: ends.flatMap(\.timers))
-        }
-    }
-
-    /// Commits, and tells those who wait; false if the activation is over.
-    private func commit(_ turn: TurnCommit) async -> Bool {
-        order.willSend(turn.outgoing)
-        switch await committer.commit(turn, of: self) {
-        case .committed:
-            let settled: [CheckedContinuation<Void, any Error>] = state.withLock { state in
-                state.isCommitting = false
-                state.commits = turn.number
-                if let new = turn.state { state.committedState = new.bytes }
-                guard state.ended.isEmpty, state.placed.isEmpty else { return [] }
-                defer { state.settled = [] }
-                return state.settled
-            }
-            for continuation in settled { continuation.resume() }
-            return true
-        case .over:
-            void()
-            committer.activationEnded(self)
-            return false
-        case .mailboxFull(let target):
-            void()
-            await committer.activationFailed(
-                self, reason: "the mailbox of \(target.key), to which its turn sends, stays full")
-            return false
-        }
-    }
-
-    /// Waits until nothing that ended is uncommitted; throws if the activation is over.
-    func earlierTurnsCommitted() async throws {
-        pumpCommits()
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            let immediate: Result<Void, any Error>? = state.withLock { state in
-                if state.phase == .void { return .failure(Self.voidError(id)) }
-                if state.ended.isEmpty, state.placed.isEmpty, !state.isCommitting { return .success(()) }
-                state.settled.append(continuation)
-                return nil
-            }
-            if let immediate { continuation.resume(with: immediate) }
-        }
-    }
-
-    static func voidError(_ id: ActorID) -> TroupeError {
-        TroupeError(.fenced, "this activation of \(id) is over; another one continues where it last committed")
-    }
-
     // MARK: The end
 
     /// Ends at once: nothing that runs will commit.
@@ -465,22 +365,4 @@ final class ActivationHost: Sendable {
         }
         resume()
     }
-}
-
-/// What became of a commit, as far as the activation is concerned.
-enum CommitEnd: Sendable {
-    case committed
-    /// Committed or not, the activation is over.
-    case over
-    case mailboxFull(ActorID)
-}
-
-/// The worker, as an activation sees it.
-protocol TurnCommitter: Sendable {
-    /// Commits; comes back only when it is decided, or the activation is void.
-    func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd
-    /// Brings what waits for an actor of another shard there; false if its mailbox is full.
-    func bring(to target: ActorID) async throws(ExchangeError) -> Bool
-    func activationEnded(_ host: ActivationHost)
-    func activationFailed(_ host: ActivationHost, reason: String) async
 }
