@@ -6,7 +6,7 @@ package enum RedisReply: Sendable, Equatable {
     case integer(Int)
     case array([RedisReply])
     case null
-    /// The server's own error text, which starts with a code word such as `NOSCRIPT`.
+    /// The server's own error text, which starts with a code word such as `WRONGTYPE`.
     case error(String)
 
     /// The reply, or its error thrown; errors inside an array stay where they are.

@@ -3,6 +3,9 @@ internal import TroupeCore
 /// A script to run and what to pass to it.
 struct ScriptCall: Sendable {
     var script: Script
+    /// Whether it brings something new, which a server whose memory is full refuses. Other operations, those that empty it
+    /// among them, run there.
+    var grows = false
     var request: [UInt8]
     var blobs: [RedisArgument]
 
@@ -19,6 +22,7 @@ struct ScriptCall: Sendable {
             writer.put("operation", operation.name)
             body(&writer)
         }
+        grows = operation.grows
     }
 }
 
@@ -90,7 +94,7 @@ extension ScriptCall {
     }
 
     private static func send(_ envelopes: [Envelope], from client: ClientID, resuming: Bool) -> ScriptCall {
-        ScriptCall(.send) { writer in
+        var call = ScriptCall(.send) { writer in
             writer.put("client", client.text)
             writer.put("count", envelopes.count)
             writer.put("resuming", resuming)
@@ -99,6 +103,8 @@ extension ScriptCall {
                 writer.blob(envelope.encoded())
             }
         }
+        call.grows = true
+        return call
     }
 
     private static func commit(_ turns: [TurnCommit], by worker: WorkerID, at place: ShardPlace) -> ScriptCall {
@@ -160,6 +166,17 @@ extension ScriptCall {
             writer.put("blob", blob: arguments)
         case .cancel(let name):
             writer.put("name", name)
+        }
+    }
+}
+
+extension Operation {
+    fileprivate var grows: Bool {
+        switch self {
+        case .register, .forward, .editState: true
+        // Its object is to be put next; the end of a hold frees.
+        case .hold(_, let duration): duration > .zero
+        default: false
         }
     }
 }

@@ -78,7 +78,7 @@ final class ScriptPipeline: Sendable {
         _ call: ScriptCall, _ connection: RedisConnection, _ stretch: ShardMemory.Stretch, _ state: inout State
     ) -> Flight {
         state.inFlight += 1
-        let function = setup.library.function(call.script)
+        let function = setup.library.function(call.script, grows: call.grows)
         let pending = connection.submit(["FCALL", function] + arguments(of: call), isUrgent: true)
         return Flight(
             pending: pending, connection: connection, generation: state.generation, floor: state.memory.seen,

@@ -54,7 +54,7 @@ struct ShardSetup: Sendable {
             writer.put("seen", memory.seen.counts) { writer, count in writer.integer(Int64(count)) }
         }
         let time = clock.map { String($0.now().milliseconds) } ?? ""
-        let arguments: [RedisArgument] = ["FCALL", library.function(.open)] + keys + [.string(time)]
+        let arguments: [RedisArgument] = ["FCALL", library.function(.open, grows: false)] + keys + [.string(time)]
         let reply = try await Self.value(of: connection.submit(arguments + [.bytes(call.request)]))
         if case .error(let text) = reply { throw refusal(text, "connect", connection) }
         guard let fields = reply.array, let marks = ShardMarks(fields.dropFirst()), let answer = fields.first?.array,

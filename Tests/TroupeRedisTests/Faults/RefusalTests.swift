@@ -5,7 +5,7 @@ import TroupeTesting
 
 /// A server that will not: what it refuses has left nothing behind.
 @Suite struct RefusalTests {
-    /// Without memory, a script is refused at its first write that takes some, or runs to its end.
+    /// Without memory, an operation is refused before it begins, or runs to its end.
     @Test func aFullServerAppliesNothingByHalves() async throws {
         let server = try await RedisServer.start(["--enable-debug-command", "local"])
         let shard = try await RedisShard.connect(server)
@@ -50,6 +50,37 @@ import TroupeTesting
         }
         #expect(refused >= 4, "\(refused)")
         try await expectConsistent(shard)
+        await shard.close()
+    }
+
+    /// What is new is refused, and everything else goes on: a worker that comes now takes what waits.
+    @Test func aFullServerCanBeLookedAtAndEmptied() async throws {
+        let server = try await RedisServer.start(["--enable-debug-command", "local"])
+        let first = try await RedisShard.connect(server)
+        let party = try CounterParty(first)
+        try await party.register()
+        _ = try await party.send("call-1", "call-2")
+        await first.close()
+        try await server.command("CONFIG", "SET", "maxmemory", "1")
+        let shard = try await RedisShard.connect(server)
+        let late = try CounterParty(shard)
+        guard case .stat(let stat) = try await shard.perform(.stat(late.actor)) else { throw Unexpected() }
+        #expect(stat.queuedCount == 2)
+        try await late.registerWorker()
+        let activation = try await late.claim()
+        let answer = try await late.commit(activation.envelopes, epoch: activation.epoch, number: 1)
+        #expect(answer == [.committed])
+        let receipts = try await shard.receipts(late.client, after: Cursor(), max: 10, timeout: .seconds(5))
+        #expect(receipts.items.count == 2)
+        let before = try await server.command("DEBUG", "DIGEST").text
+        for operation in [
+            .send([late.envelope("call-3")], from: late.client, resuming: false),
+            .register(ActorRegistration(id: try ActorID(type: "Counter", name: "new"), state: [0])),
+        ] as [Operation] {
+            let error = await #expect(throws: ExchangeError.self) { _ = try await shard.perform(operation) }
+            #expect(error?.code == .refused && error?.message.contains("maxmemory") == true, "\(operation.name)")
+        }
+        #expect(try await server.command("DEBUG", "DIGEST").text == before)
         await shard.close()
     }
 

@@ -15,21 +15,21 @@ enum Prelude {
 
         local function text(number) return string.format('%.0f', number) end
 
-        local function readClock(held)
+        local function readClock(held, isReader)
           if held == '' then
             local time = call('TIME')
             return time[1] * 1000 + math.floor(time[2] / 1000)
           end
           -- It does not go back, whoever passes it.
           local time = math.max(tonumber(held), tonumber(call('HGET', base .. ':meta', 'now') or held))
-          call('HSET', base .. ':meta', 'now', text(time))
+          if not isReader then call('HSET', base .. ':meta', 'now', text(time)) end
           return time
         end
 
-        local function begin(keys, given)
+        local function begin(keys, given, isReader)
           call, base, arguments = redis.call, keys[1], given
           request = cmsgpack.unpack(given[2])
-          now = readClock(given[1])
+          now = readClock(given[1], isReader)
           actors, touched, goneWorkers, completed = {}, {}, {}, {}
           enteredCount, leftCount, deadLetterDelta = 0, 0, 0
           marks = { false, false, false, false }

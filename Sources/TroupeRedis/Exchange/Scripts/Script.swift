@@ -7,6 +7,12 @@ enum Script: String, CaseIterable, Hashable, Sendable {
     /// Whether its reply comes with the shard's marks; one that changes nothing has none.
     var isMarked: Bool { self != .inspect }
 
+    /// Whether some of its operations bring something that was not there before.
+    fileprivate var mayGrow: Bool { [.send, .callers, .across, .operate].contains(self) }
+
+    /// What the server lets it do. What empties a full server has to run there.
+    fileprivate var flag: String { self == .inspect ? "no-writes" : "allow-oom" }
+
     /// Defines `serve.NAME`.
     fileprivate var source: String {
         switch self {
@@ -37,39 +43,53 @@ struct ScriptLibrary: Sendable {
 
     init(_ limits: ShardLimits) {
         body = Self.body(limits)
-        let high = Fingerprint.of(body.utf8)
-        let low = Fingerprint.of(body.utf8, seed: high)
-        let name = "troupe_" + String(high, radix: 36) + String(low, radix: 36)
-        self.name = name
-        let functions = Script.allCases.map { script in
-            """
-            redis.register_function('\(Self.function(script, of: name))', function(keys, given)
-              begin(keys, given)
-              return \(Self.answer(script))
-            end)
-
-            """
-        }
-        code = "#!lua name=\(name)\n" + body + functions.joined()
-        calls = Dictionary(
-            uniqueKeysWithValues: Script.allCases.map { ($0, .string(Self.function($0, of: name))) })
+        let text = body + Self.registrations("")
+        let high = Fingerprint.of(text.utf8)
+        let low = Fingerprint.of(text.utf8, seed: high)
+        name = "troupe_" + String(high, radix: 36) + String(low, radix: 36)
+        code = "#!lua name=\(name)\n" + body + Self.registrations(name)
     }
 
-    private let calls: [Script: RedisArgument]
+    private static func registrations(_ library: String) -> String {
+        Script.allCases.map { script in
+            let lenient = registration(script, library, flags: "'\(script.flag)'")
+            return script.mayGrow ? lenient + registration(script, library, suffix: growing, flags: "") : lenient
+        }.joined()
+    }
+
+    /// Of a function that a full server refuses before it begins.
+    private static let growing = "_growing"
+
+    private static func registration(
+        _ script: Script, _ library: String, suffix: String = "", flags: String
+    ) -> String {
+        """
+        redis.register_function({
+          function_name = '\(library)_\(script.rawValue)\(suffix)', flags = { \(flags) },
+          callback = function(keys, given)
+            \(run(script))
+          end
+        })
+
+        """
+    }
 
     /// The name by which a script is called.
-    func function(_ script: Script) -> RedisArgument { calls[script] ?? .string(Self.function(script, of: name)) }
+    ///
+    /// - Parameter grows: whether it brings something new, which a server whose memory is full is to refuse.
+    func function(_ script: Script, grows: Bool) -> RedisArgument {
+        .string("\(name)_\(script.rawValue)\(grows && script.mayGrow ? Self.growing : "")")
+    }
 
-    private static func function(_ script: Script, of library: String) -> String { "\(library)_\(script.rawValue)" }
-
-    private static func answer(_ script: Script) -> String {
-        script.isMarked ? "run(serve.\(script.rawValue))" : "serve.\(script.rawValue)()"
+    private static func run(_ script: Script, keys: String = "keys", given: String = "given") -> String {
+        let answer = script.isMarked ? "run(serve.\(script.rawValue))" : "serve.\(script.rawValue)()"
+        return "begin(\(keys), \(given), \(!script.isMarked))\nreturn \(answer)"
     }
 
     /// The same as a script to evaluate, when a command met a key of the wrong type, to learn which one: what failed is run
     /// again, and fails again, at the same place.
     func explanation(of script: Script) -> String {
-        Prelude.explaining + body + "begin(KEYS, ARGV)\nreturn \(Self.answer(script))\n"
+        Prelude.explaining + body + Self.run(script, keys: "KEYS", given: "ARGV") + "\n"
     }
 
     private static func body(_ limits: ShardLimits) -> String {
