@@ -34,6 +34,8 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -42,6 +44,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
     ],
     targets: [
@@ -73,6 +76,21 @@ let package = Package(
                 "CBOR", "CNNG", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
+            swiftSettings: strictMemory),
+        .target(
+            name: "TroupeEndpoint",
+            dependencies: [
+                "CBOR", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "X509", package: "swift-certificates"),
+            ] + collections,
             swiftSettings: strictMemory),
         .target(
             name: "Troupe",
@@ -116,6 +134,13 @@ let package = Package(
         .testTarget(
             name: "TroupeBrokerTests",
             dependencies: ["CBOR", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeTesting", logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TroupeEndpointTests",
+            dependencies: [
+                "CBOR", "TroupeCore", "TroupeEndpoint", "TroupeStore", "TroupeTesting", logging,
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TroupeSimulationTests",

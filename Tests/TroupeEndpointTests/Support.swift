@@ -1,0 +1,14 @@
+import Foundation
+import SystemPackage
+
+/// A directory of a test's own, gone with its owner.
+final class TemporaryDirectory: Sendable {
+    let path: FilePath
+
+    init() throws {
+        path = FilePath(FileManager.default.temporaryDirectory.path).appending("troupe-endpoint-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+}
