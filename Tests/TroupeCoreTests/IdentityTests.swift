@@ -12,7 +12,7 @@ import TroupeCore
         #expect(id.site == site)
         #expect(id.type == type)
         #expect(id.name == name)
-        #expect(id.key == "\(type)/\(name)")
+        #expect(id.key == (site.isEmpty ? "\(type)/\(name)" : "@site/\(site)"))
         #expect(try ActorID(parsing: id.description) == id)
     }
 

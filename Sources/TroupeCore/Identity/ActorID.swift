@@ -10,10 +10,23 @@ public struct ActorID: Hashable, Sendable {
     /// The actor's name, unique among the actors of its type and site.
     public let name: String
 
-    /// `type/name`, by which an exchange keys the actor.
+    /// The mailbox by which an exchange keys what is sent to the actor: `type/name`, or, for an actor of another site,
+    /// `@site/<site>`, the mailbox that the endpoint brings there.
     public let key: String
 
     package static let partBytesMax = 200
+
+    /// The type of the mailboxes in which waits what is sent to other sites. No type of an actor begins with `@`.
+    package static let siteType = "@site"
+
+    /// Whether this is the mailbox of what is sent to a site. What waits there is not run here, so that the death of
+    /// whoever carries it says nothing of it.
+    package var isSiteMailbox: Bool { site.isEmpty && type == Self.siteType }
+
+    /// The mailbox of what is sent to a site.
+    package init(mailboxOfSite site: String) throws(ExchangeError) {
+        try self.init(type: Self.siteType, name: site)
+    }
 
     /// Checks the parts: 1 to 200 UTF-8 bytes each (the site may be empty), no control characters, no `/` in site and type.
     public init(site: String = "", type: String, name: String) throws(ExchangeError) {
@@ -41,7 +54,7 @@ public struct ActorID: Hashable, Sendable {
         self.site = site
         self.type = type
         self.name = name
-        self.key = "\(type)/\(name)"
+        self.key = site.isEmpty ? "\(type)/\(name)" : "\(Self.siteType)/\(site)"
     }
 
     private static func malformed(_ text: String) -> ExchangeError {
@@ -70,7 +83,7 @@ public struct ActorID: Hashable, Sendable {
 }
 
 extension ActorID: CustomStringConvertible {
-    public var description: String { site.isEmpty ? key : "troupe://\(site)/\(key)" }
+    public var description: String { site.isEmpty ? key : "troupe://\(site)/\(type)/\(name)" }
 }
 
 extension ActorID: Codable {

@@ -54,7 +54,7 @@ extension MailboxMachine {
         if actor.blocked.count > limits.blockedClientsMax { broken.append("\(key) notes too many refused clients") }
         for queued in actor.queue {
             let entry = outcomes[queued.envelope.id]
-            if entry?.outcome.status != .pending || entry?.sequence != queued.sequence || entry?.target != actor.id {
+            if entry?.outcome.status != .pending || entry?.sequence != queued.sequence || entry?.target.key != key {
                 broken.append("\(key) \(queued.sequence) is queued, and its outcome is \(String(describing: entry))")
             }
         }

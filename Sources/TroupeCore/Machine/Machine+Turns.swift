@@ -46,7 +46,7 @@ extension MailboxMachine {
                 continue
             }
             guard let actor = actors[key], let total = demand[key] else { continue }
-            if !actor.hasRoom(count: total.count, sizeBytes: total.sizeBytes, factor: 2) { return actor.id }
+            if !actor.hasRoom(count: total.count, sizeBytes: total.sizeBytes, factor: 2) { return envelope.target }
         }
         return nil
     }
@@ -198,7 +198,7 @@ extension MailboxMachine {
     mutating func giveBack(_ key: String, isCrash: Bool) {
         guard let actor = actors[key], let lease = actor.lease else { return }
         endLease(actor)
-        if isCrash, lease.outstanding > 0 {
+        if isCrash, lease.outstanding > 0, !actor.id.isSiteMailbox {
             actor.suspectUntil = actor.queue[lease.outstanding - 1].sequence
             let sequence = actor.queue[0].sequence
             let attempts = (actor.attempts[sequence] ?? 0) + 1

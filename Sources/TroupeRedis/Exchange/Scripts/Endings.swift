@@ -64,7 +64,9 @@ enum Endings {
           local lease = actor and actor.live.lease
           if not lease then return end
           endLease(actor)
-          if isCrash and lease.outstanding > 0 then
+          -- What waits for another site is not run here: the death of whoever carries it says nothing of it.
+          local isRun = string.sub(key, 1, 6) ~= '@site/'
+          if isCrash and lease.outstanding > 0 and isRun then
             actor.live.suspect = lease.upTo
             local entry = readQueue(actor, 0, 1)[1]
             local attempts = attemptsOf(actor, entry.sequence) + 1

@@ -39,8 +39,11 @@ enum Prelude {
         -- A large part of the request, by its number.
         local function blob(number) return arguments[number + 2] end
 
-        -- The key of an actor, which is its id without the site.
-        local function keyOf(id) return string.match(id, '^troupe://[^/]*/(.+)$') or id end
+        -- The key of an actor's mailbox: its id, or that of its site if it is of another one.
+        local function keyOf(id)
+          local site = string.match(id, '^troupe://([^/]*)/')
+          return site and '@site/' .. site or id
+        end
 
         -- What was unpacked lately, which saves doing it again at each call: the same text has the same meaning, and
         -- nobody changes it.

@@ -6,7 +6,7 @@ enum Turns {
         local function readBriefly(ack, actor, packed)
           if not packed or ack.as == 'undecodable' then return nil end
           local outcome = outcomeOf(packed)
-          if outcome.status or outcome.sequence ~= ack.seq or outcome.target ~= actor.fixed.id
+          if outcome.status or outcome.sequence ~= ack.seq or keyOf(outcome.target) ~= actor.key
             or not outcome.size or (ack.as == 'failed' and outcome.kind ~= 0) then
             return nil
           end
@@ -46,7 +46,7 @@ enum Turns {
               if not outboxHasRoom(key, so.count, destination, total) then return message.header.to end
             else
               local actor = loadActor(key)
-              if actor and not hasRoom(actor, so.count, so.size, 2) then return actor.fixed.id end
+              if actor and not hasRoom(actor, so.count, so.size, 2) then return message.header.to end
             end
           end
           return nil

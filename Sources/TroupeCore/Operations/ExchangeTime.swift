@@ -1,12 +1,11 @@
 import Synchronization
-import TroupeCore
 
 /// The exchange's time as this process knows it: read from the exchange, and carried on between readings by a clock that
 /// does not step. Deadlines and timers are therefore right also on a machine whose own clock is wrong, or is being set.
 ///
 /// A reading counts as taken in the middle of its round trip (Cristian, *Probabilistic clock synchronization*, 1989), so it
 /// is off by half a round trip at the most; one that took long is not let replace a better one.
-final class ExchangeTime: ExchangeClock {
+package final class ExchangeTime: ExchangeClock {
     private struct Reading {
         var time: Timestamp
         var instant: ContinuousClock.Instant
@@ -20,27 +19,27 @@ final class ExchangeTime: ExchangeClock {
     private let shard: any Shard
 
     /// Readings are taken that far apart.
-    static let interval = Duration.seconds(30)
+    package static let interval = Duration.seconds(30)
 
     /// Reads the time of a shard, twice: the first round trip of a connection is longer than others.
-    init(of shard: any Shard) async throws(ExchangeError) {
+    package init(of shard: any Shard) async throws(ExchangeError) {
         self.shard = shard
         anchor = Mutex(try await Self.reading(of: shard))
         take(try await Self.reading(of: shard))
     }
 
-    func now() -> Timestamp {
+    package func now() -> Timestamp {
         let anchor = anchor.withLock { $0 }
         return anchor.time + (ContinuousClock.now - anchor.instant)
     }
 
-    func sleep(until time: Timestamp) async throws {
+    package func sleep(until time: Timestamp) async throws {
         let wait = time - now()
         if wait > .zero { try await Task.sleep(for: wait) }
     }
 
     /// Takes readings until the task is cancelled. One that fails leaves the time as it goes.
-    func keep() async {
+    package func keep() async {
         while (try? await Task.sleep(for: Self.interval)) != nil {
             guard let reading = try? await Self.reading(of: shard) else { continue }
             take(reading)

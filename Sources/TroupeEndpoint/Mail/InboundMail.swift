@@ -1,0 +1,247 @@
+import Crypto
+import Logging
+import Synchronization
+import TroupeCore
+
+/// Takes what one site sends over one mail stream into the mailboxes here, each parcel once, and answers with what becomes
+/// of it.
+final class InboundMail: Sendable {
+    private let names: SiteNames
+    private let peer: EndpointID
+    private let local: LocalSite
+    private let policy: SitePolicy
+    private let logger: Logger
+
+    /// Outcomes on their way to the other side. Bounded by what the other side has under way.
+    private let outcomes = Mutex<[ParcelOutcome]>([])
+    private let toAnswer = Nudge()
+
+    init(from peer: TrustedPeer, at local: LocalSite, logger: Logger) {
+        names = SiteNames(peer: peer.site, own: local.name)
+        self.peer = peer.id
+        self.local = local
+        policy = peer.policy
+        self.logger = logger
+    }
+
+    /// Serves the stream until it ends.
+    func serve(_ stream: any PeerStream) async throws(EndpointError) {
+        let frames = FrameStream(stream)
+        defer { stream.reset() }
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.take(from: stream, answering: frames) }
+                group.addTask { try await self.answer(over: frames) }
+                // Whichever ends first ends the other.
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } catch let error as EndpointError {
+            throw error
+        } catch let error as ExchangeError {
+            throw EndpointError(.unreachable, "mail of site \(names.peer) cannot be stored: \(error)")
+        } catch {
+            throw EndpointError(.closed, "the mail stream of site \(names.peer) was closed")
+        }
+    }
+
+    private func take(from stream: any PeerStream, answering frames: FrameStream) async throws {
+        var reader = FrameReader(stream)
+        var order = ArrivalOrder()
+        while let frame = try await reader.next(MailFrame.self) {
+            switch frame {
+            case .deliver(let source, let parcels):
+                guard parcels.count <= MailFrame.countMax, source.utf8.count <= 64 else {
+                    throw EndpointError(
+                        .protocolViolation, "site \(names.peer) sends \(parcels.count) parcels in one frame")
+                }
+                let settlements = try await take(parcels, from: number(of: source), &order)
+                try await frames.write(MailFrame.settled(settlements))
+            case .recall(let recalls):
+                for recall in recalls.prefix(OutboundMachine.unsettledMax) { await self.recall(recall) }
+            case .settled, .outcomes:
+                throw EndpointError(
+                    .protocolViolation, "site \(names.peer) answers mail on a stream on which nothing was sent")
+            }
+        }
+    }
+
+    /// Of each source the shards remember the last parcel. The peer's id is part of it, so that no site can speak for
+    /// another one; 13 digits are exact in every host.
+    private func number(of source: String) -> Int {
+        let digest = SHA256.hash(data: Array("\(peer.text)/\(source)".utf8))
+        let high = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return Int(1_000_000_000_000 + high % 9_000_000_000_000)
+    }
+
+    // MARK: Parcels
+
+    private func take(
+        _ parcels: [Parcel], from source: Int, _ order: inout ArrivalOrder
+    ) async throws -> [Settlement] {
+        var results: [UInt64: Settlement.Result] = [:]
+        var byShard: [Int: [Arrival]] = [:]
+        for parcel in parcels {
+            switch await inspect(parcel) {
+            case .refused(let reason): results[parcel.number] = .refused(reason)
+            case .operation(let outcome):
+                results[parcel.number] = .taken
+                tell(ParcelOutcome(number: parcel.number, outcome: outcome))
+            case .envelope(let envelope):
+                guard order.admits(parcel.number, to: envelope.target) else {
+                    results[parcel.number] = .full
+                    continue
+                }
+                let shard = Exchange.index(of: envelope.target, count: local.exchange.shards.count)
+                byShard[shard, default: []].append(Arrival(parcel: parcel, envelope: envelope))
+            }
+        }
+        for (shard, arrivals) in byShard.sorted(by: { $0.key < $1.key }) {
+            let answers = try await store(arrivals, at: shard, from: source)
+            for (arrival, answer) in zip(arrivals, answers) {
+                if answer == .full { order.hold(arrival.parcel.number, to: arrival.envelope.target) }
+                results[arrival.parcel.number] = answer
+            }
+        }
+        return parcels.compactMap { parcel in
+            results[parcel.number].map { Settlement(number: parcel.number, result: $0) }
+        }
+    }
+
+    private struct Arrival {
+        var parcel: Parcel
+        var envelope: Envelope
+    }
+
+    private enum Inspection {
+        case envelope(Envelope)
+        /// Something asked of the site itself, and its outcome.
+        case operation(Outcome)
+        case refused(String)
+    }
+
+    private func inspect(_ parcel: Parcel) async -> Inspection {
+        let sent = parcel.envelope
+        do {
+            let envelope = try names.arriving(
+                parcel, replyTo: parcel.wantsOutcome ? local.watch.client : nil, now: local.clock.now())
+            if envelope.target.type == SiteOperations.type {
+                return .operation(await local.operations.perform(envelope, for: names, policy))
+            }
+            guard policy.permits(type: envelope.target.type, method: envelope.method) else {
+                logger.notice(
+                    "a message was refused by policy",
+                    metadata: ["site": "\(names.peer)", "target": "\(envelope.target)", "method": "\(sent.method)"])
+                return .refused(
+                    "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)")
+            }
+            if envelope.kind == .request, envelope.isCyclic, try await !isReentrant(envelope.target) {
+                let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
+                return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
+            }
+            return .envelope(envelope)
+        } catch {
+            return .refused("site \(names.own) cannot take it: \(error)")
+        }
+    }
+
+    private func isReentrant(_ actor: ActorID) async throws -> Bool {
+        guard case .stat(let stat) = try await local.exchange.shard(of: actor).perform(.stat(actor)) else {
+            return false
+        }
+        return stat.options.isReentrant
+    }
+
+    private func store(_ arrivals: [Arrival], at shard: Int, from source: Int) async throws -> [Settlement.Result] {
+        var tokens: [CallID: UInt64] = [:]
+        for arrival in arrivals where arrival.parcel.wantsOutcome {
+            let number = arrival.parcel.number
+            tokens[arrival.envelope.id] = local.watch.expect(arrival.envelope.id, of: arrival.envelope.target) {
+                [weak self] outcome in self?.tell(ParcelOutcome(number: number, outcome: outcome))
+            }
+        }
+        var answers = try await forward(arrivals, to: shard, from: source, isRequeued: false)
+        for (index, arrival) in arrivals.enumerated() {
+            // One that comes for the first time and is known as refused was sent again by an operator.
+            if case .refused = answers[index], !arrival.parcel.isRepeat {
+                answers[index] = try await forward([arrival], to: shard, from: source, isRequeued: true)[0]
+            }
+            guard let token = tokens[arrival.envelope.id] else { continue }
+            if answers[index] != .delivered {
+                local.watch.forget(arrival.envelope.id, token)
+            } else if arrival.parcel.isRepeat {
+                try await local.watch.ask(arrival.envelope.id, of: arrival.envelope.target)
+            }
+        }
+        return answers.map { answer in
+            switch answer {
+            case .delivered: .taken
+            case .full: .full
+            case .refused(let reason): .refused("at site \(names.own), \(reason)")
+            }
+        }
+    }
+
+    private func forward(
+        _ arrivals: [Arrival], to shard: Int, from source: Int, isRequeued: Bool
+    ) async throws -> [ForwardResult] {
+        let entries = arrivals.map {
+            OutgoingEnvelope(number: $0.parcel.number, isRequeued: isRequeued, envelope: $0.envelope)
+        }
+        let answer = try await local.exchange.shards[shard].perform(.forward(entries, from: source))
+        guard case .forwarded(let results) = answer, results.count == entries.count else {
+            throw answer.unexpected("forward")
+        }
+        return results
+    }
+
+    private func recall(_ recall: Recall) async {
+        guard let id = try? names.arriving(recall.id), let target = try? names.arriving(recall.target),
+            target.site.isEmpty
+        else { return }
+        _ = try? await local.exchange.shard(of: target).perform(.cancel(id))
+    }
+
+    // MARK: Outcomes
+
+    private func tell(_ outcome: ParcelOutcome) {
+        outcomes.withLock { $0.append(outcome) }
+        toAnswer.poke()
+    }
+
+    private func answer(over frames: FrameStream) async throws {
+        while !Task.isCancelled {
+            let page = outcomes.withLock { outcomes in
+                var sizeBytes = 0
+                let count = outcomes.prefix(MailFrame.countMax).prefix { outcome in
+                    sizeBytes += outcome.outcome.payload.count
+                    return sizeBytes <= MailFrame.sizeBytesMax
+                }.count
+                let page = Array(outcomes.prefix(max(count, 1)))
+                outcomes.removeFirst(page.count)
+                return page
+            }
+            if page.isEmpty {
+                await toAnswer.wait()
+            } else {
+                try await frames.write(MailFrame.outcomes(page))
+            }
+        }
+    }
+}
+
+/// Which parcels may be taken: what found a full mailbox comes before what was sent behind it.
+struct ArrivalOrder {
+    private var held: [ActorID: UInt64] = [:]
+
+    mutating func admits(_ number: UInt64, to target: ActorID) -> Bool {
+        guard let first = held[target] else { return true }
+        guard number <= first else { return false }
+        held[target] = nil
+        return true
+    }
+
+    mutating func hold(_ number: UInt64, to target: ActorID) {
+        held[target] = min(number, held[target] ?? .max)
+    }
+}

@@ -1,0 +1,191 @@
+import Logging
+import Synchronization
+import TroupeCore
+
+/// What waits for one site, held under the lease of the site's mailbox: sent while there is a link, committed as it ends.
+final class OutboundMail: Sendable {
+    let site: String
+    let actor: ActorID
+    let epoch: Epoch
+    /// Names the numbering of its parcels: another incarnation of the mailbox counts anew.
+    private let source: String
+    private let shard: any Shard
+    private let worker: WorkerID
+    private let clock: any ExchangeClock
+    private let logger: Logger
+
+    private let machine: Mutex<OutboundMachine>
+    private let toSend = Nudge()
+    private let toCommit = Nudge()
+    private let voidness = Atomic<Bool>(false)
+    private let alarm = Mutex<Alarm?>(nil)
+    /// Learns that there is something to send, or that the lease is over.
+    private let onWork = Mutex<(@Sendable () -> Void)?>(nil)
+
+    private static let commitCountMax = 200
+
+    init(
+        _ activation: Activation, shard: any Shard, index: Int, worker: WorkerID, clock: any ExchangeClock,
+        logger: Logger
+    ) {
+        site = activation.actor.name
+        actor = activation.actor
+        epoch = activation.epoch
+        source = "\(index).\(activation.incarnation)"
+        self.shard = shard
+        self.worker = worker
+        self.clock = clock
+        self.logger = logger
+        var machine = OutboundMachine(site: activation.actor.name)
+        machine.take(activation.envelopes, mayHaveBeenSent: true)
+        self.machine = Mutex(machine)
+        alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.toSend.poke() } }
+    }
+
+    /// Whether its lease is over: it neither sends nor commits any more.
+    var isVoid: Bool { voidness.load(ordering: .acquiring) }
+
+    /// How many messages and calls are not over.
+    var openCount: Int { machine.withLock { $0.openCount } }
+
+    func void() {
+        voidness.store(true, ordering: .releasing)
+        toSend.poke()
+        toCommit.poke()
+        tellOfWork()
+    }
+
+    func enqueue(_ envelopes: [QueuedEnvelope]) {
+        machine.withLock { $0.take(envelopes, mayHaveBeenSent: false) }
+        toSend.poke()
+        tellOfWork()
+    }
+
+    /// Who sees to it that there is a link.
+    func attend(_ body: @escaping @Sendable () -> Void) { onWork.withLock { $0 = body } }
+
+    private func tellOfWork() { onWork.withLock { $0 }?() }
+
+    func cancel(_ id: CallID) {
+        machine.withLock { $0.cancel(id) }
+        toSend.poke()
+        toCommit.poke()
+    }
+
+    /// Ends what is overdue; called now and then while there is no link.
+    func expire() {
+        machine.withLock { $0.expire(at: clock.now()) }
+        toCommit.poke()
+    }
+
+    // MARK: Committing
+
+    /// Commits ends as they come, until the lease is over or the task is cancelled.
+    func commitEnds() async {
+        var number: UInt64 = 0
+        while !isVoid, !Task.isCancelled {
+            let ends = machine.withLock { $0.takeEnds(atMost: Self.commitCountMax) }
+            guard !ends.isEmpty else {
+                await toCommit.wait()
+                continue
+            }
+            number += 1
+            guard await commit(TurnCommit(actor: actor, epoch: epoch, number: number, acknowledgements: ends)) else {
+                return void()
+            }
+            machine.withLock { $0.forget(ends.map(\.sequence)) }
+        }
+    }
+
+    /// - Returns: whether the lease holds.
+    private func commit(_ turn: TurnCommit) async -> Bool {
+        var failures = 0
+        while !isVoid {
+            do throws(ExchangeError) {
+                let answer = try await shard.perform(.commit(worker, [turn]))
+                guard case .committed(let results) = answer, let result = results.first else {
+                    throw answer.unexpected("commit")
+                }
+                switch result {
+                case .committed: return true
+                case .committedAndReleased, .fenced, .full: return false
+                }
+            } catch {
+                if error.code == .closed { return false }
+                failures += 1
+                logger.warning(
+                    "the ends of messages to a site cannot be committed; trying again",
+                    metadata: ["site": "\(site)", "error": "\(error)"])
+                try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(failures, 7))))
+                if Task.isCancelled { return false }
+            }
+        }
+        return false
+    }
+
+    // MARK: The link
+
+    /// Sends what waits over a mail stream and takes the answers, until the stream or the lease is over, or nothing has been
+    /// open for as long as `idleTimeMax`.
+    func serve(_ stream: any PeerStream, idleTimeMax: Duration) async throws(EndpointError) {
+        let frames = FrameStream(stream)
+        machine.withLock { $0.link() }
+        defer {
+            machine.withLock { $0.unlink() }
+            stream.reset()
+        }
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.send(over: frames) }
+                group.addTask { try await self.takeAnswers(from: stream) }
+                group.addTask { try await self.untilIdle(for: idleTimeMax) }
+                // Whichever ends first ends the other.
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } catch let error as EndpointError {
+            throw error
+        } catch {
+            throw EndpointError(.closed, "the mail stream to site \(site) was closed")
+        }
+    }
+
+    private func send(over frames: FrameStream) async throws {
+        while !isVoid, !Task.isCancelled {
+            let now = clock.now()
+            let (parcels, recalls, wakesAt) = machine.withLock { machine in
+                (machine.parcels(at: now), machine.takeRecalls(), machine.wakesAt)
+            }
+            if parcels.isEmpty, recalls.isEmpty {
+                if let wakesAt { alarm.withLock { $0 }?.set(wakesAt) }
+                toCommit.poke()
+                await toSend.wait()
+                continue
+            }
+            if !parcels.isEmpty { try await frames.write(MailFrame.deliver(source: source, parcels)) }
+            if !recalls.isEmpty { try await frames.write(MailFrame.recall(recalls)) }
+        }
+    }
+
+    private func untilIdle(for time: Duration) async throws {
+        var busyAt = ContinuousClock.now
+        while ContinuousClock.now - busyAt < time {
+            try await Task.sleep(for: time / 4)
+            if openCount > 0 { busyAt = .now }
+        }
+    }
+
+    private func takeAnswers(from stream: any PeerStream) async throws {
+        var reader = FrameReader(stream)
+        while let frame = try await reader.next(MailFrame.self) {
+            switch frame {
+            case .settled(let settlements): machine.withLock { $0.settle(settlements, at: clock.now()) }
+            case .outcomes(let outcomes): machine.withLock { $0.finish(outcomes) }
+            case .deliver, .recall:
+                throw EndpointError(.protocolViolation, "site \(site) sends mail on a stream that it did not open")
+            }
+            toSend.poke()
+            toCommit.poke()
+        }
+    }
+}

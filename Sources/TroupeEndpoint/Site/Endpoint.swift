@@ -1,0 +1,250 @@
+package import Logging
+import NIOCore
+package import ServiceLifecycle
+import Synchronization
+package import TroupeCore
+package import TroupeStore
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A site's gateway: carries mail between the site's exchange and other sites, and serves the site's objects to them.
+///
+/// All that must not be lost is in the exchanges of the two sites. An endpoint may be killed at any moment, and another one
+/// of the same site may stand by: the leases of the sites' mailboxes decide which one carries.
+package final class Endpoint: Service {
+    package struct Configuration: Sendable {
+        package var site: String
+        package var key: EndpointKey
+        package var trust: TrustFile
+        /// Where other endpoints can connect to, as `host:port`; empty for a site that only connects to others.
+        package var listen: [String] = []
+        package var stores = StoreRegistry()
+        package var options = EndpointOptions()
+
+        package init(site: String, key: EndpointKey, trust: TrustFile) {
+            self.site = site
+            self.key = key
+            self.trust = trust
+        }
+    }
+
+    private let configuration: Configuration
+    private let exchange: Exchange
+    private let logger: Logger
+    private let credentials: LinkCredentials
+    private let clock: ExchangeTime
+    private let local: LocalSite
+    private let objects: ObjectServer
+    private let carriers: [SiteCarrier]
+    private let changes = Nudge()
+
+    private struct State {
+        var peers: [EndpointID: Peer] = [:]
+        var trust: TrustFile
+        var listens: [String] = []
+    }
+    private let state: Mutex<State>
+
+    /// Joins the site's exchange; ``run()`` does the rest.
+    package init(_ configuration: Configuration, exchange: Exchange, logger: Logger) async throws {
+        try TrustFile.checkSite(configuration.site)
+        self.configuration = configuration
+        self.exchange = exchange
+        self.logger = logger
+        credentials = try LinkCredentials(configuration.key)
+        clock = try await ExchangeTime(of: exchange.shards[0])
+        local = LocalSite(name: configuration.site, exchange: exchange, clock: clock, logger: logger)
+        objects = ObjectServer(stores: configuration.stores, logger: logger)
+        let changes = changes
+        let clock = clock
+        carriers = exchange.shards.enumerated().map { index, shard in
+            SiteCarrier(index: index, shard: shard, clock: clock, logger: logger) { changes.poke() }
+        }
+        state = Mutex(State(trust: TrustFile()))
+    }
+
+    /// Serves until the task is cancelled or the service group shuts down.
+    ///
+    /// - Parameter onReady: called once, when it listens and its mailboxes are there.
+    package func run() async throws { try await run { _ in } }
+
+    package func run(onReady: @escaping @Sendable (EndpointStatus) -> Void) async throws {
+        try await cancelWhenGracefulShutdown {
+            try await self.serve(onReady)
+        }
+    }
+
+    private func serve(_ onReady: @escaping @Sendable (EndpointStatus) -> Void) async throws {
+        try await registerSelf()
+        let listener = try await listen()
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await self.local.watch.run() }
+            group.addTask { await self.clock.keep() }
+            for carrier in carriers { group.addTask { await carrier.run() } }
+            let arrivals = AsyncStream<Peer>.makeStream()
+            group.addTask {
+                await withDiscardingTaskGroup { peers in
+                    for await peer in arrivals.stream { peers.addTask { await peer.run() } }
+                    peers.cancelAll()
+                }
+            }
+            let new = try await self.apply(configuration.trust)
+            for peer in new { arrivals.continuation.yield(peer) }
+            self.onNewPeer.withLock { $0 = { arrivals.continuation.yield($0) } }
+            group.addTask { await self.distribute() }
+            logger.info(
+                "endpoint serves its site",
+                metadata: [
+                    "site": "\(configuration.site)", "id": "\(configuration.key.id)",
+                    "exchange": "\(exchange.address)", "listens": "\(status.listens.joined(separator: ","))",
+                ])
+            onReady(status)
+            // Until the task is cancelled.
+            group.addTask {
+                while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+                arrivals.continuation.finish()
+            }
+        }
+        await listener?.close()
+        for peer in state.withLock({ $0.peers.values }) { peer.part() }
+    }
+
+    private let onNewPeer = Mutex<(@Sendable (Peer) -> Void)?>(nil)
+
+    // MARK: Sites
+
+    /// Other sites are known from now on as this says.
+    package func update(_ trust: TrustFile) async throws {
+        for peer in try await apply(trust) { onNewPeer.withLock { $0 }?(peer) }
+    }
+
+    /// - Returns: those that are new.
+    private func apply(_ trust: TrustFile) async throws -> [Peer] {
+        for trusted in trust.peers { try await registerMailbox(of: trusted.site) }
+        var new: [Peer] = []
+        var gone: [Peer] = []
+        state.withLock { state in
+            for trusted in trust.peers {
+                if let peer = state.peers[trusted.id] {
+                    peer.update(trusted)
+                } else {
+                    let peer = makePeer(trusted)
+                    state.peers[trusted.id] = peer
+                    new.append(peer)
+                }
+            }
+            let known = Set(trust.peers.map(\.id))
+            for (id, peer) in state.peers where !known.contains(id) {
+                state.peers[id] = nil
+                gone.append(peer)
+            }
+            state.trust = trust
+        }
+        for peer in gone { peer.part() }
+        changes.poke()
+        return new
+    }
+
+    private func makePeer(_ trusted: TrustedPeer) -> Peer {
+        Peer(trusted, local: local, objects: objects, options: configuration.options, logger: logger) {
+            [credentials, logger] trusted throws(EndpointError) in
+            var addresses: [HostPort] = []
+            for address in trusted.addresses { addresses.append(try HostPort(parsing: address)) }
+            guard !addresses.isEmpty else {
+                throw EndpointError(
+                    .unreachable,
+                    "no address of site \(trusted.site) is known; it is reached when it connects to this one")
+            }
+            return try await DirectDialler.connect(
+                to: addresses, expecting: trusted.id, credentials: credentials, logger: logger)
+        }
+    }
+
+    /// The mailbox in which waits what is sent to a site.
+    private func registerMailbox(of site: String) async throws {
+        var options = ActorOptions()
+        options.mailboxCountMax = 1_000_000
+        options.mailboxSizeBytesMax = 8 << 30
+        let registration = ActorRegistration(
+            id: try ActorID(mailboxOfSite: site), pool: SiteCarrier.pool, options: options, state: [0xF6])
+        _ = try await exchange.shard(of: registration.id).perform(.register(registration))
+    }
+
+    /// Tells all who join the exchange which site they are at.
+    private func registerSelf() async throws {
+        let registration = ActorRegistration(
+            id: try ActorID(mailboxOfSite: configuration.site), pool: SiteCarrier.pool,
+            labels: [LocalSiteName.label: LocalSiteName.labelValue], state: [0xF6])
+        _ = try await exchange.shard(of: registration.id).perform(.register(registration))
+        guard let found = try await LocalSiteName.read(from: exchange), found != configuration.site else { return }
+        throw EndpointError(
+            .invalidArgument,
+            "\(exchange.address) is the exchange of site '\(found)' already; name this endpoint's site so, or take "
+                + "another exchange")
+    }
+
+    /// Gives each peer the mail that is held for it.
+    private func distribute() async {
+        while !Task.isCancelled {
+            let mails = Dictionary(grouping: carriers.flatMap(\.mails)) { $0.site }
+            for peer in state.withLock({ Array($0.peers.values) }) { peer.setMails(mails[peer.trusted.site] ?? []) }
+            await changes.wait()
+        }
+    }
+
+    // MARK: Connections
+
+    private func listen() async throws(EndpointError) -> DirectListener? {
+        guard !configuration.listen.isEmpty else { return nil }
+        var addresses: [HostPort] = []
+        for address in configuration.listen { addresses.append(try HostPort(parsing: address)) }
+        let listener = try await DirectListener.bind(
+            to: addresses, credentials: credentials, logger: logger,
+            accepts: { [weak self] id in self?.state.withLock { $0.peers[id] != nil } ?? false },
+            onConnection: { [weak self] connection in
+                guard let peer = self?.state.withLock({ $0.peers[connection.peer] }) else {
+                    // Unstructured: a connection that nobody wants any more.
+                    Task { await connection.close() }
+                    return
+                }
+                peer.adopt(connection)
+            })
+        state.withLock { $0.listens = listener.addresses.map(\.description) }
+        return listener
+    }
+
+    // MARK: Looking
+
+    package var status: EndpointStatus {
+        let (peers, listens) = state.withLock { (Array($0.peers.values), $0.listens) }
+        return EndpointStatus(
+            site: configuration.site, id: configuration.key.id.text, exchange: exchange.address,
+            durability: "\(exchange.durability.level.rawValue) (\(exchange.durability.detail))", listens: listens,
+            peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()))
+    }
+
+    /// Sends a few bytes to a site and back.
+    ///
+    /// - Returns: how long it took, and by which path.
+    package func test(_ site: String) async throws(EndpointError) -> (roundTrip: Duration, path: PeerPath) {
+        guard let peer = state.withLock({ state in state.peers.values.first { $0.trusted.site == site } }) else {
+            throw EndpointError(
+                .invalidArgument, "site '\(site)' is not known here; 'troupe endpoint trust add' makes it known")
+        }
+        let connection = try await peer.connection()
+        let stream = try await connection.openStream(for: .echo)
+        defer { stream.reset() }
+        let before = ContinuousClock.now
+        try await stream.write([UInt8](repeating: 1, count: 8))
+        var count = 0
+        while count < 8 {
+            guard let bytes = try await stream.read(atMost: 8 - count) else {
+                throw EndpointError(.unreachable, "site '\(site)' closed the link during the test")
+            }
+            count += bytes.count
+        }
+        return (ContinuousClock.now - before, connection.path)
+    }
+}

@@ -1,0 +1,19 @@
+import Logging
+import TroupeCore
+
+/// This site, as other sites' mail finds it.
+final class LocalSite: Sendable {
+    let name: String
+    let exchange: Exchange
+    let clock: any ExchangeClock
+    let watch: OutcomeWatch
+    let operations: SiteOperations
+
+    init(name: String, exchange: Exchange, clock: any ExchangeClock, logger: Logger) {
+        self.name = name
+        self.exchange = exchange
+        self.clock = clock
+        watch = OutcomeWatch(exchange, clock: clock, logger: logger)
+        operations = SiteOperations(exchange: exchange)
+    }
+}
