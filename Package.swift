@@ -80,7 +80,7 @@ let package = Package(
         .target(
             name: "TroupeEndpoint",
             dependencies: [
-                "CBOR", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
+                "CBOR", "TroupeBroker", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -114,7 +114,8 @@ let package = Package(
         .executableTarget(
             name: "TroupeCLI",
             dependencies: [
-                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeSoak",
+                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeStore", "TroupeRuntime",
+                "TroupeSoak",
                 "TroupeTesting", argumentParser, logging,
                 serviceLifecycle, subprocess, unixSignals,
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -139,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "TroupeEndpointTests",
             dependencies: [
-                "CBOR", "TroupeCore", "TroupeEndpoint", "TroupeStore", "TroupeTesting", logging,
+                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeStore",
+                "TroupeTesting", logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -1,6 +1,6 @@
 /// What went wrong at an endpoint, a relay or between them.
 public struct EndpointError: Error, Hashable, Sendable, CustomStringConvertible {
-    public enum Code: String, Hashable, Sendable {
+    public enum Code: String, Hashable, Sendable, Codable {
         /// A value, file or configuration that is not as it must be.
         case invalidArgument
         /// A file or directory cannot be read or written.

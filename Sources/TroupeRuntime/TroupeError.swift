@@ -83,5 +83,5 @@ public struct RemoteError: Error, Sendable, Hashable, Codable, CustomStringConve
     public let actor: ActorID
     public let method: String
 
-    public var description: String { "\(actor.key).\(method) threw \(typeName): \(message)" }
+    public var description: String { "\(actor).\(method) threw \(typeName): \(message)" }
 }

@@ -86,14 +86,22 @@ extension ActorID: CustomStringConvertible {
     public var description: String { site.isEmpty ? key : "troupe://\(site)/\(type)/\(name)" }
 }
 
+/// Inside values that travel, an id of the local site is written with the site's name if that is known, so that it means the
+/// same actor wherever it is read; and what is read as an id of the local site is local again.
 extension ActorID: Codable {
     public init(from decoder: any Decoder) throws {
         try self.init(parsing: decoder.singleValueContainer().decode(String.self))
+        guard !site.isEmpty, let local = decoder.userInfo[.localSite] as? LocalSiteName else { return }
+        self = local.localized(self)
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
-        try container.encode(description)
+        if site.isEmpty, let name = (encoder.userInfo[.localSite] as? LocalSiteName)?.name {
+            try container.encode("troupe://\(name)/\(key)")
+        } else {
+            try container.encode(description)
+        }
     }
 }
 

@@ -1,7 +1,43 @@
-/// The name of the site whose exchange this is, as its endpoint has registered it.
-package enum LocalSiteName {
+import Synchronization
+
+/// The name of the site whose exchange a process has joined, once it is known: an endpoint registers it in the exchange.
+package final class LocalSiteName: Sendable {
     package static let label = "site"
     package static let labelValue = "this"
+
+    private struct State {
+        var name: String?
+        var readAt: ContinuousClock.Instant?
+    }
+    private let state = Mutex(State())
+    private let exchange: Exchange
+
+    /// An exchange that has no endpoint yet may get one.
+    private static let rereadAfter = Duration.seconds(10)
+
+    package init(_ exchange: Exchange) { self.exchange = exchange }
+
+    /// Nil if the exchange belongs to no site, as far as this process knows.
+    package var name: String? { state.withLock { $0.name } }
+
+    /// Looks it up, unless it is known or was looked for just now.
+    package func refresh() async throws(ExchangeError) {
+        let isDue = state.withLock { state in
+            guard state.name == nil else { return false }
+            let now = ContinuousClock.now
+            if let last = state.readAt, now - last < Self.rereadAfter { return false }
+            state.readAt = now
+            return true
+        }
+        guard isDue, let name = try await Self.read(from: exchange) else { return }
+        state.withLock { $0.name = name }
+    }
+
+    /// An actor of this site without the site's name; others as they are.
+    package func localized(_ actor: ActorID) -> ActorID {
+        guard !actor.site.isEmpty, actor.site == name else { return actor }
+        return (try? ActorID(type: actor.type, name: actor.name)) ?? actor
+    }
 
     /// Nil if no endpoint has ever served the exchange.
     package static func read(from exchange: Exchange) async throws(ExchangeError) -> String? {
@@ -12,5 +48,15 @@ package enum LocalSiteName {
             if let found = page.actors.first { return found.id.name }
         }
         return nil
+    }
+}
+
+extension CodingUserInfoKey {
+    /// Under this key coders carry the ``LocalSiteName`` of the ids that they write and read.
+    package static let localSite = CodingUserInfoKey("troupe.localSite")
+
+    private init(_ name: String) {
+        guard let key = CodingUserInfoKey(rawValue: name) else { preconditionFailure("no key named \(name)") }
+        self = key
     }
 }

@@ -125,7 +125,7 @@ final class InboundMail: Sendable {
         do {
             let envelope = try names.arriving(
                 parcel, replyTo: parcel.wantsOutcome ? local.watch.client : nil, now: local.clock.now())
-            if envelope.target.type == SiteOperations.type {
+            if envelope.target.type == SiteRequest.type {
                 return .operation(await local.operations.perform(envelope, for: names, policy))
             }
             guard policy.permits(type: envelope.target.type, method: envelope.method) else {

@@ -166,7 +166,7 @@ struct OutboundMachine {
                 if items[index].wantsOutcome {
                     items[index].state = .taken
                 } else {
-                    end(index, .completed(Self.null, references: []))
+                    end(index, .completed(SiteRequest.taken, references: []))
                 }
             case .full:
                 items[index].state = .waiting
@@ -244,7 +244,4 @@ struct OutboundMachine {
         let index = firstIndex(from: sequence)
         return index < items.count && items[index].queued.sequence == sequence ? index : nil
     }
-
-    /// CBOR's null.
-    private static let null: [UInt8] = [0xF6]
 }

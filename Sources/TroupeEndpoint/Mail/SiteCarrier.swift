@@ -71,7 +71,7 @@ final class SiteCarrier: Sendable {
     private func keepLease() async {
         var isKnown = false
         while !Task.isCancelled {
-            do {
+            do throws(ExchangeError) {
                 if !isKnown {
                     voidAll()
                     try await register()

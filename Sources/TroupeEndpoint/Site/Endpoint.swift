@@ -1,7 +1,9 @@
+import CBOR
 package import Logging
 import NIOCore
-package import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
+package import TroupeBroker
 package import TroupeCore
 package import TroupeStore
 
@@ -20,6 +22,8 @@ package final class Endpoint: Service {
         package var trust: TrustFile
         /// Where other endpoints can connect to, as `host:port`; empty for a site that only connects to others.
         package var listen: [String] = []
+        /// Where processes of the site find the endpoint.
+        package var local: [BrokerAddress] = []
         package var stores = StoreRegistry()
         package var options = EndpointOptions()
 
@@ -79,6 +83,13 @@ package final class Endpoint: Service {
     private func serve(_ onReady: @escaping @Sendable (EndpointStatus) -> Void) async throws {
         try await registerSelf()
         let listener = try await listen()
+        let service = try LocalService(configuration.local, logger: logger) {
+            [weak self] request throws(EndpointError) in
+            guard let self else { throw EndpointError(.closed, "the endpoint is going") }
+            return try await self.answer(request)
+        }
+        defer { service.close() }
+        try await publish(service.addresses)
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await self.local.watch.run() }
             group.addTask { await self.clock.keep() }
@@ -185,6 +196,37 @@ package final class Endpoint: Service {
                 + "another exchange")
     }
 
+    /// Tells the site's processes where they find this endpoint.
+    private func publish(_ addresses: [String]) async throws {
+        let id = try ActorID(mailboxOfSite: configuration.site)
+        let state = TurnCommit.NewState(bytes: try CBOREncoder().encode(addresses))
+        _ = try await exchange.shard(of: id).perform(.editState(id, state))
+    }
+
+    private func answer(_ request: LocalRequest) async throws(EndpointError) -> LocalAnswer {
+        switch request {
+        case .status: return .status(status)
+        case .test(let site):
+            let (roundTrip, path) = try await test(site)
+            return .tested(roundTripMicroseconds: Int64(roundTrip / .microseconds(1)), path: path.description)
+        case .object(let site, let store, let key, let from, let count):
+            guard from >= 0, (0...LocalRequest.pieceSizeBytesMax).contains(count) else {
+                throw EndpointError(.invalidArgument, "\(count) bytes at once are more than 4 MiB")
+            }
+            let request = ObjectRequest(store: store, key: key, from: from, upTo: from + count)
+            let found = try await RemoteObjects.read(request, from: try peer(at: site))
+            return found.map { .object(sizeBytes: $0.sizeBytes, bytes: $0.bytes) } ?? .missing
+        }
+    }
+
+    private func peer(at site: String) throws(EndpointError) -> Peer {
+        guard let peer = state.withLock({ state in state.peers.values.first { $0.trusted.site == site } }) else {
+            throw EndpointError(
+                .invalidArgument, "site '\(site)' is not known here; 'troupe endpoint trust add' makes it known")
+        }
+        return peer
+    }
+
     /// Gives each peer the mail that is held for it.
     private func distribute() async {
         while !Task.isCancelled {
@@ -229,11 +271,7 @@ package final class Endpoint: Service {
     ///
     /// - Returns: how long it took, and by which path.
     package func test(_ site: String) async throws(EndpointError) -> (roundTrip: Duration, path: PeerPath) {
-        guard let peer = state.withLock({ state in state.peers.values.first { $0.trusted.site == site } }) else {
-            throw EndpointError(
-                .invalidArgument, "site '\(site)' is not known here; 'troupe endpoint trust add' makes it known")
-        }
-        let connection = try await peer.connection()
+        let connection = try await peer(at: site).connection()
         let stream = try await connection.openStream(for: .echo)
         defer { stream.reset() }
         let before = ContinuousClock.now

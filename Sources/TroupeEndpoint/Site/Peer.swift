@@ -199,7 +199,8 @@ final class Peer: Sendable {
             case .echo: try await echo(stream)
             case nil:
                 stream.reset()
-                logger.warning("the peer opened a stream for a purpose that is not known", metadata: ["purpose": "\(first)"])
+                logger.warning(
+                    "the peer opened a stream for a purpose that is not known", metadata: ["purpose": "\(first)"])
             }
         } catch {
             stream.reset()
@@ -226,7 +227,8 @@ final class Peer: Sendable {
             let last = state.connections.last?.connection
             return PeerStatus(
                 site: state.trusted.site, id: state.trusted.id.text, isLinked: last != nil,
-                path: last?.path.description, roundTripMicroseconds: last?.roundTrip.map { Int64($0 / .microseconds(1)) },
+                path: last?.path.description,
+                roundTripMicroseconds: last?.roundTrip.map { Int64($0 / .microseconds(1)) },
                 openCount: openCount, failure: last == nil ? state.failure?.message : nil)
         }
     }

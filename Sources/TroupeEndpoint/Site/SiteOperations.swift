@@ -1,24 +1,16 @@
 import CBOR
 import TroupeCore
 
-/// What can be asked of a site itself, by mail: operations on its exchange. A request to the actor `@endpoint/<shard>` of
-/// the site, with the method `perform` and the encoded operation, ends with the encoded answer.
-package struct SiteOperations: Sendable {
-    package static let type = "@endpoint"
-    package static let method = "perform"
-
+/// Performs what other sites ask of this one's exchange (``SiteRequest``), over all of its shards.
+struct SiteOperations: Sendable {
     private let exchange: Exchange
 
     init(exchange: Exchange) { self.exchange = exchange }
 
     /// Performs what another site asks for, as far as the policy lets it.
     func perform(_ envelope: Envelope, for names: SiteNames, _ policy: SitePolicy) async -> Outcome {
-        guard envelope.method == Self.method else {
-            return refused("a site is asked to '\(Self.method)', and not to '\(envelope.method)'")
-        }
-        guard let index = Int(envelope.target.name), exchange.shards.indices.contains(index) else {
-            return refused(
-                "site \(names.own) has \(exchange.shards.count) shards, and none of number \(envelope.target.name)")
+        guard envelope.method == SiteRequest.method, envelope.target.name == SiteRequest.name else {
+            return refused("site \(names.own) knows no \(envelope.target).\(envelope.method)")
         }
         let operation: Operation
         do {
@@ -29,20 +21,75 @@ package struct SiteOperations: Sendable {
         }
         guard policy.permits(operation) else {
             return refused(
-                "site \(names.own) does not let site \(names.peer) \(operation.name): its trust file says what it may")
+                "site \(names.own) does not let site \(names.peer) '\(operation.name)': operations= in its trust file "
+                    + "says what it may")
         }
         do {
-            let answer = try await exchange.shards[index].perform(arriving(operation, names))
-            return Outcome(.committed, payload: try CBOREncoder().encode(answer))
+            return Outcome(.committed, payload: try CBOREncoder().encode(await answer(operation, names)))
         } catch {
-            return refused("site \(names.own) could not \(operation.name): \(error)")
+            return refused("site \(names.own) could not '\(operation.name)': \(error)")
         }
     }
 
-    /// A call is known here under another id than at the site that made it.
-    private func arriving(_ operation: Operation, _ names: SiteNames) throws(ExchangeError) -> Operation {
-        guard case .outcome(let id, _) = operation else { return operation }
-        return .outcome(try names.arriving(id), watcher: nil)
+    private func answer(_ operation: Operation, _ names: SiteNames) async throws(ExchangeError) -> Answer {
+        switch operation {
+        case .register(let registration): return try await ask(registration.id, operation)
+        case .stat(let actor), .state(let actor), .peek(let actor, _, _), .pause(let actor, _), .terminate(let actor),
+            .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _):
+            return try await ask(actor, operation)
+        case .outcome(let id, _):
+            return try await firstKnown(try names.arriving(id))
+        case .list(let filter, let after, let limit):
+            return try await list(filter, after, min(max(limit, 1), 1000))
+        case .actorsWithDeadLetters(let after, let limit):
+            let limit = min(max(limit, 1), 1000)
+            var ids: [ActorID] = []
+            for answer in try await askAll(.actorsWithDeadLetters(after: after, limit: limit)) {
+                if case .actorIDs(let some) = answer { ids += some }
+            }
+            return .actorIDs(Array(ids.sorted().prefix(limit)))
+        case .workers:
+            var workers: [WorkerStat] = []
+            for answer in try await askAll(.workers) { if case .workers(let some) = answer { workers += some } }
+            return .workers(workers)
+        case .types:
+            var types: [TypeDescription] = []
+            for answer in try await askAll(.types) { if case .types(let some) = answer { types += some } }
+            return .types(types)
+        default:
+            return try await exchange.shards[0].perform(operation)
+        }
+    }
+
+    private func ask(_ actor: ActorID, _ operation: Operation) async throws(ExchangeError) -> Answer {
+        try await exchange.shard(of: actor).perform(operation)
+    }
+
+    private func askAll(_ operation: Operation) async throws(ExchangeError) -> [Answer] {
+        var answers: [Answer] = []
+        for shard in exchange.shards { answers.append(try await shard.perform(operation)) }
+        return answers
+    }
+
+    /// The shard that knows a call is not to be seen from its id.
+    private func firstKnown(_ id: CallID) async throws(ExchangeError) -> Answer {
+        for answer in try await askAll(.outcome(id, watcher: nil)) {
+            if case .outcome(let outcome) = answer, outcome.status != .unknown { return answer }
+        }
+        return .outcome(Outcome(.unknown))
+    }
+
+    private func list(_ filter: ActorFilter, _ after: ActorID?, _ limit: Int) async throws(ExchangeError) -> Answer {
+        var actors: [ActorStat] = []
+        var hasMore = false
+        for answer in try await askAll(.list(filter, after: after, limit: limit)) {
+            guard case .page(let page) = answer else { continue }
+            actors += page.actors.filter { !$0.id.type.hasPrefix("@") }
+            hasMore = hasMore || page.next != nil
+        }
+        actors.sort { $0.id < $1.id }
+        let shown = Array(actors.prefix(limit))
+        return .page(ActorPage(actors: shown, next: hasMore || actors.count > limit ? shown.last?.id : nil))
     }
 
     private func refused(_ reason: String) -> Outcome { Outcome(.failed, payload: RemoteFailure.encoded(reason)) }

@@ -5,6 +5,12 @@ package struct TrustedPeer: Hashable, Sendable {
     /// Where its endpoint can be reached directly, as `host:port`.
     package var addresses: [String] = []
     package var policy = SitePolicy()
+
+    package init(site: String, id: EndpointID, addresses: [String] = []) {
+        self.site = site
+        self.id = id
+        self.addresses = addresses
+    }
 }
 
 /// The sites that an endpoint knows: a line for each, words apart by spaces, `#` begins a comment.

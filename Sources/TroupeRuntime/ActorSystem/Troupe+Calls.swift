@@ -8,7 +8,7 @@ extension Troupe {
         returning: Res.Type
     ) async throws -> Res
     where Act: DistributedActor, Act.ID == ActorID, Err: Error, Res: Codable & Sendable {
-        let payload = try await dispatch(actor.id, target, invocation, throwing)
+        let payload = try await dispatch(localized(actor.id), target, invocation, throwing)
         do {
             return try decoder.decode(Res.self, from: payload)
         } catch {
@@ -20,7 +20,14 @@ extension Troupe {
     public func remoteCallVoid<Act, Err>(
         on actor: Act, target: RemoteCallTarget, invocation: inout InvocationEncoder, throwing: Err.Type
     ) async throws where Act: DistributedActor, Act.ID == ActorID, Err: Error {
-        _ = try await dispatch(actor.id, target, invocation, throwing)
+        _ = try await dispatch(localized(actor.id), target, invocation, throwing)
+    }
+
+    /// An actor as the exchange knows it: one of this site is named without it.
+    private func localized(_ actor: ActorID) async throws -> ActorID {
+        guard !actor.site.isEmpty else { return actor }
+        do { try await site.refresh() } catch { throw TroupeError(error) }
+        return site.localized(actor)
     }
 
     /// Sends the call as its context asks: awaited, one-way, or as a future.
@@ -212,7 +219,7 @@ extension Troupe {
 extension Fingerprint {
     /// Of what a call asks for: target, method and arguments; never 0.
     static func of(_ target: ActorID, _ method: String, _ arguments: [[UInt8]]) -> UInt64 {
-        var hash = of(target.key.utf8)
+        var hash = of(target.description.utf8)
         hash = of(method.utf8, seed: hash)
         for argument in arguments { hash = of(argument, seed: hash) }
         return max(hash, 1)

@@ -19,8 +19,13 @@ public final class Troupe: DistributedActorSystem {
     package let logger: Logger
     package let configuration: TroupeConfiguration
     let encoder: CBOREncoder
-    let decoder: CBORDecoder
     let data: DataPlane
+    let site: LocalSiteName
+
+    /// Made anew for each value, since handles need the system, which so does not hold itself.
+    var decoder: CBORDecoder {
+        CBORDecoder(userInfo: [.storeRegistry: configuration.stores, .localSite: site, .actorSystemKey: self])
+    }
 
     package init(
         exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock,
@@ -29,9 +34,10 @@ public final class Troupe: DistributedActorSystem {
         self.configuration = configuration
         logger = configuration.logger
         courier = Courier(exchange: exchange, client: client, clock: clock, logger: configuration.logger)
-        data = DataPlane(registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger)
-        encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores])
-        decoder = CBORDecoder(userInfo: [.storeRegistry: configuration.stores])
+        site = LocalSiteName(exchange)
+        data = DataPlane(
+            registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger, site: site)
+        encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores, .localSite: site])
         configuration.stores.setResolver(OutcomeResolver(courier: courier))
     }
 
@@ -99,7 +105,9 @@ extension Troupe {
         }
         do {
             let time = try await ExchangeTime(of: exchange.shards[0])
-            return Troupe(exchange: exchange, configuration: configuration, clock: time)
+            let troupe = Troupe(exchange: exchange, configuration: configuration, clock: time)
+            try await troupe.site.refresh()
+            return troupe
         } catch {
             for shard in exchange.shards { await shard.close() }
             throw TroupeError(error)

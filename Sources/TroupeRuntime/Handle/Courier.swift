@@ -20,6 +20,7 @@ package final class Courier: Sendable {
     private static let receiptWait = Duration.seconds(10)
     private static let lostReplyAge = Duration.seconds(5)
     private static let cancelWait = Duration.seconds(1)
+    private static let siteWait = Duration.seconds(10)
 
     package init(exchange: Exchange, client: ClientID, clock: any ExchangeClock, logger: Logger) {
         self.exchange = exchange
@@ -74,11 +75,9 @@ package final class Courier: Sendable {
                 .mailboxFull, "the mailbox of \(envelope.target) is full; the message was not stored", call: envelope.id
             )
         case .noSuchActor:
-            throw TroupeError(
-                .noSuchActor, "there is no actor \(envelope.target) in \(exchange.address); spawn it first",
-                call: envelope.id)
+            throw TroupeError(.noSuchActor, missing(envelope.target), call: envelope.id)
         case .deadlock:
-            let chain = (envelope.chain + [envelope.target]).map(\.key).joined(separator: " → ")
+            let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
             throw TroupeError(
                 .deadlock,
                 "the call would wait for itself: \(chain); make the type re-entrant, or tell instead of calling",
@@ -98,6 +97,13 @@ package final class Courier: Sendable {
         }
     }
 
+    private func missing(_ target: ActorID) -> String {
+        target.site.isEmpty
+            ? "there is no actor \(target) in \(exchange.address); spawn it first"
+            : "no site '\(target.site)' is known in \(exchange.address), so nothing can be sent to \(target); "
+                + "'troupe endpoint trust add' makes a site known"
+    }
+
     private func unanswered(_ envelope: Envelope, _ error: SendQueue.GivenUp) -> TroupeError {
         let consequence =
             error.mayBeStored
@@ -113,10 +119,14 @@ package final class Courier: Sendable {
     private let warned = Mutex<Set<String>>([])
 
     private func warnUnhosted(_ actor: ActorID) {
-        let isNew = warned.withLock { $0.count < 1000 && $0.insert(actor.type).inserted }
+        let isNew = warned.withLock {
+            $0.count < 1000 && $0.insert(actor.site.isEmpty ? actor.type : actor.key).inserted
+        }
         guard isNew else { return }
         logger.warning(
-            "no live worker hosts this actor's type in its pool; messages are stored and wait for one",
+            actor.site.isEmpty
+                ? "no live worker hosts this actor's type in its pool; messages are stored and wait for one"
+                : "no endpoint carries messages to this actor's site just now; they are stored and wait for one",
             metadata: ["actor": "\(actor)", "exchange": "\(exchange.address)"])
     }
 
@@ -209,6 +219,15 @@ package final class Courier: Sendable {
             throw TroupeError(error, call: id)
         }
         guard case .outcome(let outcome) = answer else { throw TroupeError(answer.unexpected("outcome"), call: id) }
+        return outcome.payload == SiteRequest.taken ? await askSite(id, target) : outcome
+    }
+
+    /// Asks the site that has taken a message what became of it there. Not to reach it is to wait.
+    private func askSite(_ id: CallID, _ target: ActorID) async -> Outcome {
+        let shard = SiteShard(target.site, by: self, waiting: Self.siteWait)
+        guard case .outcome(let outcome)? = try? await shard.perform(.outcome(id, watcher: nil)) else {
+            return Outcome(.pending)
+        }
         return outcome
     }
 
@@ -233,6 +252,7 @@ package final class Courier: Sendable {
 
     /// Says so if no live worker hosts the type.
     private func unhostedNote(_ actor: ActorID) async -> String? {
+        guard actor.site.isEmpty else { return await unlinkedNote(actor) }
         let shard = exchange.shard(of: actor)
         guard case .workers(let workers)? = try? await shard.perform(.workers),
             case .stat(let stat)? = try? await shard.perform(.stat(actor))
@@ -242,6 +262,15 @@ package final class Courier: Sendable {
         let known = Set(workers.flatMap(\.types)).sorted().joined(separator: ", ")
         return
             "no live worker of pool '\(stat.pool)' hosts type \(actor.type) (hosted: \(known.isEmpty ? "none" : known))"
+    }
+
+    /// Says what waits for the actor's site.
+    private func unlinkedNote(_ actor: ActorID) async -> String? {
+        guard let mailbox = try? ActorID(mailboxOfSite: actor.site),
+            case .stat(let stat)? = try? await exchange.shard(of: mailbox).perform(.stat(mailbox))
+        else { return nil }
+        let carrier = stat.worker == nil ? "no endpoint carries messages there just now" : "its endpoint holds them"
+        return "\(stat.queuedCount) messages and calls to site \(actor.site) are not over (\(carrier))"
     }
 
     // MARK: Replies

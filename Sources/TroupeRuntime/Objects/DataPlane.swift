@@ -8,13 +8,15 @@ struct DataPlane: Sendable {
     let registry: StoreRegistry
     let policy: AutoProxy?
     let logger: Logger
+    /// Which site the ids in values are of that name none.
+    let site: LocalSiteName
 
     /// How long an object is kept that nothing refers to yet: its message is on its way.
     static let holdBeforeSend = Duration.seconds(600)
 
     /// An encoder that notes the objects which a value mentions.
     func encoder(noting collector: ReferenceCollector) -> CBOREncoder {
-        CBOREncoder(userInfo: [.referenceCollector: collector, .storeRegistry: registry])
+        CBOREncoder(userInfo: [.referenceCollector: collector, .storeRegistry: registry, .localSite: site])
     }
 
     /// Puts the large ones of some encoded values into the store, held until a message refers to them.

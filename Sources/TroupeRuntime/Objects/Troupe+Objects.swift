@@ -55,7 +55,7 @@ struct OutcomeResolver: ProxyResolver {
             throw Failure.decode(
                 outcome.payload, expecting: (any Error).self, actor: actor, method: "call \(id)", with: .init())
         case .pending, .deadLettered, .expired, .cancelled, .unknown:
-            throw Troupe.error(outcome, call: id, what: actor.key)
+            throw Troupe.error(outcome, call: id, what: "\(actor)")
         }
     }
 }

@@ -30,6 +30,10 @@ public final class Worker: Service {
         var types: [String: RegisteredType] = [:]
         for type in configuration.types {
             let registered = try RegisteredType(type)
+            guard !registered.wireName.hasPrefix("@") else {
+                throw TroupeError(
+                    .misuse, "'\(registered.wireName)' cannot be a wire name: those with @ are the runtime's own")
+            }
             guard types.updateValue(registered, forKey: registered.wireName) == nil else {
                 throw TroupeError(
                     .misuse, "two actor types have the wire name '\(registered.wireName)'; give one another wireName")

@@ -1,0 +1,88 @@
+import Logging
+import SystemPackage
+import Troupe
+import TroupeBroker
+import TroupeCore
+import TroupeEndpoint
+import TroupeStore
+
+/// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
+/// `onReady` is called once, when it listens.
+func runEndpoint(
+    _ home: EndpointHome, exchange url: String?, onReady: @escaping @Sendable (EndpointStatus) -> Void
+) async throws {
+    let settings = try home.settings()
+    let lock = try home.lock()
+    guard let url = url ?? settings.exchange else {
+        throw Failure(
+            .usage,
+            "no exchange is named: give --exchange URL, or TROUPE_EXCHANGE, or \"exchange\" in "
+                + "\(home.settingsFile)")
+    }
+    let logger = Logger(label: "troupe.endpoint")
+    let exchange = try await openExchange(url: url)
+    do {
+        var configuration = Endpoint.Configuration(
+            site: settings.site, key: try EndpointKey.load(from: home.keyFile), trust: try home.trust())
+        configuration.listen = settings.listen
+        for text in [home.socket] + settings.local { configuration.local.append(try BrokerAddress(text)) }
+        if let connector = try Exchange.objectConnector(url) {
+            try configuration.stores.register(Store(name: Exchange.objectStoreName, connector: connector))
+        }
+        let endpoint = try await Endpoint(configuration, exchange: exchange, logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await endpoint.run(onReady: onReady) }
+            group.addTask { await followTrust(of: home, endpoint, logger) }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    } catch {
+        for shard in exchange.shards { await shard.close() }
+        throw error
+    }
+    for shard in exchange.shards { await shard.close() }
+    withExtendedLifetime(lock) {}
+}
+
+/// Tells the endpoint of each change of its trust file. One that cannot be read changes nothing.
+private func followTrust(of home: EndpointHome, _ endpoint: Endpoint, _ logger: Logger) async {
+    var known = try? home.trust()
+    var failure: String?
+    while (try? await Task.sleep(for: .seconds(1))) != nil {
+        do {
+            let trust = try home.trust()
+            failure = nil
+            guard trust != known else { continue }
+            try await endpoint.update(trust)
+            known = trust
+            logger.info("the trust file was read again", metadata: ["sites": "\(trust.peers.count)"])
+        } catch {
+            if failure != "\(error)" {
+                logger.warning("the trust file cannot be followed", metadata: ["error": "\(error)"])
+            }
+            failure = "\(error)"
+        }
+    }
+}
+
+/// Asks the running endpoint of a directory.
+func askEndpoint(_ home: EndpointHome, _ request: LocalRequest, timeout: Duration) async throws -> LocalAnswer {
+    guard home.runningProcess() != nil else {
+        throw Failure(.unavailable, "no endpoint runs in \(home.directory); 'troupe endpoint start' starts it")
+    }
+    let client = try LocalClient(BrokerAddress(home.socket))
+    defer { client.close() }
+    return try await client.ask(request, timeout: timeout)
+}
+
+extension Failure {
+    init(_ error: EndpointError) {
+        let kind: Kind =
+            switch error.code {
+            case .invalidArgument: .usage
+            case .refused, .limitExceeded: .refused
+            case .files, .protocolViolation, .unreachable, .timedOut, .closed: .unavailable
+            }
+        self.init(kind, error.message)
+    }
+}

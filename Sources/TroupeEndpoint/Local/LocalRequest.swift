@@ -1,0 +1,19 @@
+/// What processes of a site ask of their endpoint.
+package enum LocalRequest: Hashable, Sendable, Codable {
+    case status
+    /// Sends a few bytes to a site and back.
+    case test(site: String)
+    /// Bytes of an object at another site; at most ``LocalRequest/pieceSizeBytesMax`` of them.
+    case object(site: String, store: String, key: String, from: Int, count: Int)
+
+    package static let pieceSizeBytesMax = 4 << 20
+}
+
+package enum LocalAnswer: Hashable, Sendable, Codable {
+    case status(EndpointStatus)
+    case tested(roundTripMicroseconds: Int64, path: String)
+    /// The size of the whole object, and the bytes.
+    case object(sizeBytes: Int, bytes: [UInt8])
+    case missing
+    case failed(code: EndpointError.Code, message: String)
+}

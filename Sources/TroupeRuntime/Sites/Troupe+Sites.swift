@@ -1,0 +1,61 @@
+import CBOR
+import Distributed
+public import TroupeCore
+import TroupeStore
+
+extension Troupe {
+    /// The name of this site, if its exchange has an endpoint.
+    public var siteName: String? { site.name }
+
+    /// Makes a durable actor at another site; its workers bring it to life.
+    ///
+    /// - Parameter site: as the endpoint's trust file names it.
+    /// - Throws: ``TroupeError``: `actorExists`, `needsState`; `noSuchActor` if the site is not known here; `exchange` with
+    ///   the other site's words if it does not allow it; `deadlineExceeded` if it is not reached in the time that calls have.
+    public func spawn<Act: StatefulActor>(
+        _ type: Act.Type, named name: String, at site: String, state: Act.State? = nil, pool: String = "default",
+        labels: [String: String] = [:], ifExists: IfExists = .fail
+    ) async throws -> Act {
+        guard let state = state ?? type.initialState else {
+            throw TroupeError(.needsState, "\(type.wireName) has no initial state of its own; give spawn(…) one")
+        }
+        guard site != siteName else {
+            return try await spawn(type, named: name, state: state, pool: pool, labels: labels, ifExists: ifExists)
+        }
+        let registration = ActorRegistration(
+            id: try ActorID(type: type.wireName, name: name), pool: pool, labels: labels, options: type.options,
+            state: try encoder.encode(state), isEager: type.isEager)
+        let answer = try await perform(.register(registration), atSite: site)
+        guard case .registered(let result) = answer else { throw TroupeError(answer.unexpected("register")) }
+        if result == .existed, ifExists == .fail {
+            throw TroupeError(
+                .actorExists,
+                "there is an actor \(registration.id) at site \(site) already; use another name, or ifExists: .keep")
+        }
+        return try handle(type, named: name, at: site)
+    }
+
+    /// The handle of an actor at another site. What is sent through it waits while the site is away.
+    public func handle<Act: StatefulActor>(_ type: Act.Type, named name: String, at site: String) throws -> Act {
+        try type.resolve(id: ActorID(site: site, type: type.wireName, name: name), using: self)
+    }
+
+    /// Actors of a type at another site, in the order of their names, a page at a time.
+    public func find<Act: StatefulActor>(
+        _ type: Act.Type, at site: String, label: ActorLabel? = nil, after: String? = nil, limit: Int = 100
+    ) async throws -> [Act] {
+        let start = try after.map { try ActorID(type: type.wireName, name: $0) }
+        let filter = ActorFilter(type: type.wireName, label: label)
+        let answer = try await perform(.list(filter, after: start, limit: limit), atSite: site)
+        guard case .page(let page) = answer else { throw TroupeError(answer.unexpected("list")) }
+        return try page.actors.map { try handle(type, named: $0.id.name, at: site) }
+    }
+
+    /// Asks another site's exchange, in the time that calls have.
+    private func perform(_ operation: Operation, atSite site: String) async throws -> Answer {
+        var wait = Duration.seconds(24 * 3600)
+        if case .after(let time) = CallContext.deadline ?? configuration.callDeadline { wait = time }
+        let shard = SiteShard(site, by: courier, waiting: wait)
+        return try await perform(operation, on: shard)
+    }
+}

@@ -1,0 +1,197 @@
+import Testing
+import Troupe
+import TroupeCore
+import TroupeRuntime
+
+@testable import TroupeEndpoint
+
+@Suite("Mail between two sites", .timeLimit(.minutes(3)))
+struct MailTests {
+    /// Two sites of which the second connects to the first, each with a worker.
+    private struct Pair {
+        let a = Site("lab-a", shardCount: 2)
+        let b = Site("lab-b")
+        let endpointA: Endpoint
+        let endpointB: Endpoint
+        let callerA: Troupe
+        let callerB: Troupe
+
+        init(operations: SitePolicy.Operations = .operate) async throws {
+            let started = try await a.startEndpoint(trusting: [b.trusted(operations: operations)])
+            endpointA = started.endpoint
+            endpointB = try await b.startEndpoint(
+                trusting: [a.trusted(at: started.status.listens[0])], listens: false
+            ).endpoint
+            _ = try await a.startWorker()
+            _ = try await b.startWorker()
+            callerA = try await a.join()
+            callerB = try await b.join()
+        }
+    }
+
+    @Test("a handle to an actor of another site behaves like any handle")
+    func calls() async throws {
+        let pair = try await Pair()
+        #expect(pair.callerA.siteName == "lab-a")
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        #expect(book.id.description == "troupe://lab-a/Notebook/book")
+        #expect(try await book.note(7) == 1)
+        #expect(try await book.note(8) == 2)
+        #expect(try await pair.callerA.handle(Notebook.self, named: "book").entries() == [7, 8])
+        await #expect(throws: Unwilling(reason: "not today")) { try await book.fail() }
+        // The name of the own site means the same as none.
+        let own = try pair.callerA.handle(Notebook.self, named: "book", at: "lab-a")
+        #expect(try await own.entries() == [7, 8])
+    }
+
+    @Test("both sites call each other over the one connection that either makes")
+    func bothWays() async throws {
+        let pair = try await Pair()
+        _ = try await pair.callerB.spawn(Notebook.self, named: "there")
+        let there = try pair.callerA.handle(Notebook.self, named: "there", at: "lab-b")
+        _ = try await pair.endpointB.test("lab-a")
+        #expect(try await there.note(1) == 1)
+        #expect(pair.endpointA.status.peers.map(\.isLinked) == [true])
+    }
+
+    @Test("a handle that is sent to another site means the same actor there, and back home again")
+    func handlesTravel() async throws {
+        let pair = try await Pair()
+        let here = try await pair.callerB.spawn(Notebook.self, named: "here")
+        _ = try await here.note(5)
+        let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
+        _ = try await there.note(6)
+        // An actor at lab-a is given a handle to one at lab-b, and calls it.
+        #expect(try await there.ask(here) == [5])
+        // The other way round.
+        #expect(try await here.ask(there) == [6])
+    }
+
+    @Test("a call that comes back to an actor that waits for it is an error and no standstill")
+    func deadlock() async throws {
+        let pair = try await Pair()
+        let here = try await pair.callerB.spawn(Notebook.self, named: "here")
+        let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
+        let error = await #expect(throws: (any Error).self) { try await here.askBack(there, here) }
+        #expect("\(error.map { "\($0)" } ?? "")".contains("wait for itself"))
+    }
+
+    @Test("messages arrive in the order in which they were sent, and a call behind them")
+    func order() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        for entry in 1...500 { try await pair.callerB.tell(book) { try await $0.note(entry) } }
+        #expect(try await book.entries() == Array(1...500))
+    }
+
+    @Test("what a turn tells another site goes with its commit, in order")
+    func turns() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        let here = try await pair.callerB.spawn(Notebook.self, named: "here")
+        for entry in 1...50 { #expect(try await here.tellAndAsk(book, entry) == entry) }
+        #expect(try await here.ask(book) == Array(1...50))
+    }
+
+    @Test("endpoints may end at any moment: what is sent meanwhile arrives once, and in order")
+    func restarts() async throws {
+        let a = Site("lab-a")
+        let b = Site("lab-b")
+        var atA = try await a.startEndpoint(trusting: [b.trusted()])
+        let address = atA.status.listens[0]
+        var atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
+        _ = try await a.startWorker()
+        let caller = try await b.join()
+        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        let sending = Task {
+            for entry in 1...600 { try await caller.tell(book) { try await $0.note(entry) } }
+        }
+        for _ in 1...4 {
+            atB.task.cancel()
+            _ = await atB.task.result
+            atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
+            atA.task.cancel()
+            _ = await atA.task.result
+            atA = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+        }
+        try await sending.value
+        #expect(try await book.entries() == Array(1...600))
+    }
+
+    @Test("calls wait for a site that is away, and end when it is back")
+    func away() async throws {
+        let a = Site("lab-a")
+        let b = Site("lab-b")
+        let first = try await a.startEndpoint(trusting: [b.trusted()])
+        let address = first.status.listens[0]
+        let atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
+        _ = try await a.startWorker()
+        let caller = try await b.join()
+        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        first.task.cancel()
+        _ = await first.task.result
+        let calls = (1...20).map { entry in Task { try await book.note(entry) } }
+        // The mailbox shows what waits.
+        let mailbox = try ActorID(mailboxOfSite: "lab-a")
+        while case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)), stat.queuedCount < 20 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(atB.endpoint.status.peers.map(\.isLinked) == [false])
+        _ = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+        var results: Set<Int> = []
+        for call in calls { results.insert(try await call.value) }
+        #expect(results == Set(1...20))
+    }
+
+    @Test("a site that is not known is an error that says what to do")
+    func unknownSite() async throws {
+        let b = Site("lab-b")
+        let caller = try await b.join()
+        let book = try caller.handle(Notebook.self, named: "book", at: "nowhere")
+        let error = await #expect(throws: TroupeError.self) { try await book.note(1) }
+        #expect(error?.code == .noSuchActor)
+        #expect(error?.message.contains("trust add") == true)
+    }
+
+    @Test("an actor that is not there, and a message to it, are answered")
+    func missingActor() async throws {
+        let pair = try await Pair()
+        let nobody = try pair.callerB.handle(Notebook.self, named: "nobody", at: "lab-a")
+        let error = await #expect(throws: RemoteError.self) { try await nobody.note(1) }
+        #expect(error?.message.contains("there is no actor Notebook/nobody") == true)
+        let id = try await pair.callerB.tell(nobody) { try await $0.note(1) }
+        let outcome = try await pair.callerB.outcome(of: id, on: nobody.id, waiting: .seconds(20))
+        #expect(outcome.status == .deadLettered)
+    }
+
+    @Test("what became of a message is asked at the site that has it")
+    func outcomes() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        let id = try await pair.callerB.tell(book) { try await $0.note(1) }
+        _ = try await book.entries()
+        let outcome = try await pair.callerB.outcome(of: id, on: book.id, waiting: .seconds(20))
+        #expect(outcome.status == .committed)
+        #expect(try await pair.callerB.decode(Int.self, from: outcome) == 1)
+    }
+
+    @Test("another site may do what its line in the trust file says, and nothing else")
+    func policy() async throws {
+        let pair = try await Pair(operations: .look)
+        await #expect(throws: TroupeError.self) {
+            try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        }
+        _ = try await pair.callerA.spawn(Notebook.self, named: "book")
+        #expect(try await pair.callerB.find(Notebook.self, at: "lab-a").map(\.id.name) == ["book"])
+        var peer = pair.b.trusted(operations: .none)
+        peer.policy.calls = ["Notebook.entries()"]
+        var trust = TrustFile()
+        trust.set(peer)
+        try await pair.endpointA.update(trust)
+        let book = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
+        #expect(try await book.entries() == [])
+        let error = await #expect(throws: RemoteError.self) { try await book.note(1) }
+        #expect(error?.message.contains("does not let site lab-b") == true)
+        await #expect(throws: TroupeError.self) { try await pair.callerB.find(Notebook.self, at: "lab-a") }
+    }
+}
