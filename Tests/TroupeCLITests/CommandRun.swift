@@ -30,7 +30,7 @@ struct CommandRun {
                 throw Failure(.usage, "\(type(of: command)) speaks to no exchange")
             }
             let options = command.options
-            let session = Session(
+            let session = try await Session(
                 exchange: exchange, timeout: options.timeout.duration, terminal: terminal, json: options.json)
             try await command.run(in: session)
         } catch {

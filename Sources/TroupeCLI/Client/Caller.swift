@@ -38,7 +38,7 @@ struct Caller: Sendable {
         let envelope = try await envelope(message, kind: .request, timeout: session.timeout)
         let deadline = session.timeout.map { ContinuousClock.now + $0 }
         if case .final(let outcome) = try await store(envelope, until: deadline) { return (envelope.id, outcome) }
-        let shard = session.exchange.shard(of: message.target)
+        let shard = session.home.shard(of: message.target)
         let outcome = try await OutcomeWait(session: session, shard: shard, client: client)
             .outcome(of: envelope.id, until: deadline)
         if outcome.isFinal { return (envelope.id, outcome) }
@@ -49,7 +49,7 @@ struct Caller: Sendable {
         _ message: Message, kind: Envelope.Kind, timeout: Duration?
     ) async throws -> Envelope {
         // By the exchange's clock: this machine's may be wrong.
-        let now = try await session.now(of: message.target)
+        let now = try await session.shardStat(session.home.shard(of: message.target)).now
         return Envelope(
             id: CallID(unchecked: "\(client.text)-1"), kind: kind, target: message.target, sender: client.text,
             replyTo: kind == .request ? client : nil, method: message.method, arguments: message.arguments, sentAt: now,
@@ -60,7 +60,7 @@ struct Caller: Sendable {
 
     /// Stores; while the mailbox is full, waits for room.
     private func store(_ envelope: Envelope, until deadline: ContinuousClock.Instant?) async throws -> Stored {
-        let shard = session.exchange.shard(of: envelope.target)
+        let shard = session.home.shard(of: envelope.target)
         var cursor = Cursor()
         var isResuming = false
         while true {
@@ -68,12 +68,13 @@ struct Caller: Sendable {
                 if case .sent(let results) = $0 { results } else { nil }
             }
             guard let result = results.first else {
-                throw Failure(.unavailable, "\(session.exchange.address) did not say what became of the message")
+                throw Failure(.unavailable, "\(session.home.address) did not say what became of the message")
             }
             switch result {
             case .accepted(_, let isHosted):
                 if !isHosted {
-                    session.terminal.note("no live worker hosts \(envelope.target); the message waits for one")
+                    let who = envelope.target.site.isEmpty ? "live worker hosts" : "endpoint carries messages to"
+                    session.terminal.note("no \(who) \(envelope.target); the message waits for one")
                 }
                 return .stored
             case .known(let outcome): return outcome.isFinal ? .final(outcome) : .stored
@@ -84,7 +85,9 @@ struct Caller: Sendable {
                     client, after: cursor, max: 10, timeout: min(left, .seconds(10))
                 ).cursor
                 isResuming = true
-            case .noSuchActor: throw session.noSuchActor(envelope.target)
+            case .noSuchActor:
+                guard envelope.target.site.isEmpty else { throw unknownSite(envelope.target) }
+                throw session.noSuchActor(envelope.target)
             case .deadlock: throw Failure(.refused, "\(envelope.target) waits for this very call")
             case .tooLarge(let limit):
                 throw Failure(
@@ -94,6 +97,13 @@ struct Caller: Sendable {
                 throw Failure(.refused, "the id \(envelope.id) was used for something else")
             }
         }
+    }
+
+    private func unknownSite(_ target: ActorID) -> Failure {
+        Failure(
+            .refused,
+            "no site '\(target.site)' is known in \(session.home.address); 'troupe endpoint trust add' makes a site known"
+        )
     }
 
     private func fullFailure(_ target: ActorID) -> Failure {
@@ -114,6 +124,7 @@ struct Caller: Sendable {
     }
 
     func hostingHint(_ target: ActorID) async throws -> String {
+        guard target.site.isEmpty else { return try await linkHint(target) }
         let stat = try await session.stat(target)
         if stat.isPaused { return "its mailbox is paused ('troupe mailbox resume \(target)')" }
         let workers = try await session.workers()
@@ -124,6 +135,19 @@ struct Caller: Sendable {
         let elsewhere = Set(workers.filter { $0.stat.types.contains(target.type) }.flatMap(\.stat.pools))
         let note = elsewhere.isEmpty ? "" : ", only of \(elsewhere.sorted().joined(separator: ", "))"
         return "no live worker of pool '\(stat.pool)' hosts the type \(target.type)\(note)"
+    }
+}
+
+extension Caller {
+    /// What waits for another site.
+    private func linkHint(_ target: ActorID) async throws -> String {
+        let mailbox = try ActorID(mailboxOfSite: target.site)
+        let stat = try await session.ask(session.home.shard(of: mailbox), .stat(mailbox)) {
+            if case .stat(let stat) = $0 { stat } else { nil }
+        }
+        let carrier =
+            stat.worker == nil ? "no endpoint carries them just now" : "the endpoint tries ('troupe endpoint ls')"
+        return "\(stat.queuedCount) messages and calls to site \(target.site) are not over; \(carrier)"
     }
 }
 

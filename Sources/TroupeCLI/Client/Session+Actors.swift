@@ -4,7 +4,9 @@ extension Session {
     /// The actor that a reference names; a bare name is tried with every published type.
     func resolve(_ text: String) async throws -> ActorID {
         switch try ActorReference(parsing: text) {
-        case .id(let id): return id
+        case .id(let id):
+            guard let site, id.site.isEmpty else { return id }
+            return try ActorID(site: site, type: id.type, name: id.name)
         case .name(let name): return try await lookUp(name)
         }
     }
@@ -13,7 +15,7 @@ extension Session {
         let types = try await types()
         var found: [ActorID] = []
         for type in types {
-            let id = try ActorID(type: type.name, name: name)
+            let id = try ActorID(site: site ?? "", type: type.name, name: name)
             if try await stat(ifAny: id) != nil { found.append(id) }
         }
         if found.count == 1 { return found[0] }
@@ -27,7 +29,7 @@ extension Session {
     }
 
     func stat(ifAny id: ActorID) async throws -> ActorStat? {
-        try await ask(exchange.shard(of: id), .stat(id)) { answer -> ActorStat?? in
+        try await ask(try await shard(of: id), .stat(id)) { answer -> ActorStat?? in
             switch answer {
             case .stat(let stat): .some(stat)
             case .noSuchActor: .some(nil)
@@ -65,14 +67,21 @@ extension Session {
     }
 
     func types() async throws -> [TypeDescription] {
-        let lists = try await askAll(.types) { if case .types(let types) = $0 { types } else { nil } }
+        try await types(at: exchange.shards)
+    }
+
+    private func types(at shards: [any Shard]) async throws -> [TypeDescription] {
         var byName: [String: TypeDescription] = [:]
-        for type in lists.joined() where byName[type.name] == nil { byName[type.name] = type }
+        for shard in shards {
+            let types = try await ask(shard, .types) { if case .types(let types) = $0 { types } else { nil } }
+            // Those of the runtime's own are not for people to make.
+            for type in types where byName[type.name] == nil && !type.name.hasPrefix("@") { byName[type.name] = type }
+        }
         return byName.values.sorted { $0.name.precedesInBytes($1.name) }
     }
 
     func type(of actor: ActorID) async throws -> TypeDescription {
-        let types = try await types()
+        let types = try await types(at: actor.site.isEmpty ? exchange.shards : [try await shard(of: actor)])
         if let type = types.first(where: { $0.name == actor.type }) { return type }
         let known = types.isEmpty ? "none is known" : "known: \(types.map(\.name).joined(separator: ", "))"
         throw Failure(
@@ -81,7 +90,7 @@ extension Session {
 
     /// The clock of the actor's shard.
     func now(of actor: ActorID) async throws -> Timestamp {
-        try await shardStat(exchange.shard(of: actor)).now
+        try await shardStat(try await shard(of: actor)).now
     }
 
     func shardStat(_ shard: any Shard) async throws -> ShardStat {

@@ -1,15 +1,27 @@
 import TroupeCore
+import TroupeRuntime
 
 /// A command's exchange and the bounds on its waits: operations with typed answers, merged over the shards.
 struct Session: Sendable {
+    /// The exchange that is asked: that of the site that was named, else our own.
     let exchange: Exchange
+    /// Our own, by which messages leave and outcomes come.
+    let home: Exchange
+    /// The site that was named.
+    let site: String?
+    private let sites: Sites
     /// For one answer of the exchange, and for the outcome of a call; nil is without bound.
     let timeout: Duration?
     let terminal: Terminal
     let isJSON: Bool
 
-    init(exchange: Exchange, timeout: Duration?, terminal: Terminal, json: Bool) {
-        self.exchange = exchange
+    init(
+        exchange home: Exchange, site: String? = nil, timeout: Duration?, terminal: Terminal, json: Bool
+    ) async throws {
+        self.home = home
+        self.site = site
+        sites = Sites(home: home, timeout: timeout)
+        exchange = if let site { try await sites.exchange(of: site) } else { home }
         self.timeout = timeout
         self.terminal = terminal
         isJSON = json
@@ -21,12 +33,16 @@ struct Session: Sendable {
     ) async throws -> Value {
         let answer = try await TimeLimit.run(
             timeout,
-            else: Failure(.unavailable, "\(exchange.address) did not answer '\(operation.name)' within \(limitText)")
+            else: Failure(.unavailable, "\(name(of: shard)) did not answer '\(operation.name)' within \(limitText)")
         ) {
             try await shard.perform(operation)
         }
         guard let value = try take(answer) else { throw Failure(answer.unexpected(operation.name)) }
         return value
+    }
+
+    private func name(of shard: any Shard) -> String {
+        (shard as? SiteShard).map { "site \($0.site) (by way of \(home.address))" } ?? exchange.address
     }
 
     /// The same of every shard, in their order.
@@ -38,11 +54,17 @@ struct Session: Sendable {
         return values
     }
 
+    /// Where an actor is looked at: its own site.
+    func shard(of actor: ActorID) async throws -> any Shard {
+        guard !actor.site.isEmpty else { return exchange.shard(of: actor) }
+        return try await sites.exchange(of: actor.site).shards[0]
+    }
+
     /// An operation on one actor, which must exist.
     func ask<Value: Sendable>(
         _ actor: ActorID, _ operation: Operation, _ take: @Sendable (Answer) throws -> Value?
     ) async throws -> Value {
-        try await ask(exchange.shard(of: actor), operation) { answer in
+        try await ask(try await shard(of: actor), operation) { answer in
             if case .noSuchActor = answer { throw noSuchActor(actor) }
             return try take(answer)
         }

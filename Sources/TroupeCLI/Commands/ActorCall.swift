@@ -20,13 +20,21 @@ struct CallWords: ParsableArguments {
     /// Looks up the actor and the method, and encodes the arguments.
     func message(in session: Session) async throws -> Caller.Message {
         let id = try await session.resolve(actor)
-        let method = try MethodLookup.find(method, in: try await session.type(of: id))
+        let method = try await described(in: session, of: id)
         let words = try ArgumentBinding.bind(arguments, to: method)
         let types = ParameterTypes.of(signature: method.signature, count: words.count)
         let values = words.enumerated().map { index, word in
             ArgumentText.value(word, isText: types.map { ParameterTypes.isText($0[index]) } ?? false)
         }
         return Caller.Message(target: id, method: method.name, arguments: try ArgumentText.encode(values))
+    }
+}
+
+extension CallWords {
+    /// A method of another site that is written in full needs no look there: the site may be away.
+    private func described(in session: Session, of actor: ActorID) async throws -> MethodDescription {
+        if !actor.site.isEmpty, let whole = MethodLookup.described(method) { return whole }
+        return try MethodLookup.find(method, in: try await session.type(of: actor))
     }
 }
 

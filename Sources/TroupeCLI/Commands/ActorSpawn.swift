@@ -27,9 +27,9 @@ struct ActorSpawn: ExchangeCommand {
     }
 
     func run(in session: Session) async throws {
-        let id = try ActorID(type: type, name: name)
+        let id = try ActorID(site: session.site ?? "", type: type, name: name)
         let registration = try await registration(of: id, in: session)
-        let result = try await session.ask(session.exchange.shard(of: id), .register(registration)) {
+        let result = try await session.ask(try await session.shard(of: id), .register(registration)) {
             if case .registered(let result) = $0 { result } else { nil }
         }
         guard result == .created || ifAbsent else {

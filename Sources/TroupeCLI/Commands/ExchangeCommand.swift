@@ -23,21 +23,20 @@ extension ExchangeCommand {
                 throw Failure(opening: error)
             }
         }
-        let session = Session(exchange: exchange, timeout: timeout, terminal: .standard(), json: options.json)
         do {
+            let session = try await Session(
+                exchange: exchange, site: options.site, timeout: timeout, terminal: .standard(), json: options.json)
             try await run(in: session)
         } catch {
-            await session.close()
+            await close(exchange)
             throw error
         }
-        await session.close()
+        await close(exchange)
     }
 }
 
-extension Session {
-    func close() async {
-        for shard in exchange.shards { await shard.close() }
-    }
+private func close(_ exchange: Exchange) async {
+    for shard in exchange.shards { await shard.close() }
 }
 
 /// Which page of a listing is shown.

@@ -11,6 +11,12 @@ struct SharedOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Another site, whose actors and exchange are meant; its endpoint and ours carry what is asked.",
+            valueName: "site"))
+    var site: String?
+
+    @Option(
+        help: ArgumentHelp(
             "How long to wait for an answer, and for the outcome of a call: 500ms, 30s, 2m, none.",
             valueName: "duration"))
     var timeout = TimeoutText(duration: .seconds(30))
@@ -52,8 +58,8 @@ struct SharedOptions: ParsableArguments {
     private static func optionLength(_ words: ArraySlice<String>) -> Int? {
         guard let word = words.first else { return nil }
         if word == "--json" { return 1 }
-        if ["--exchange", "-x", "--timeout"].contains(word) { return min(2, words.count) }
-        return word.hasPrefix("--exchange=") || word.hasPrefix("--timeout=") ? 1 : nil
+        if ["--exchange", "-x", "--site", "--timeout"].contains(word) { return min(2, words.count) }
+        return ["--exchange=", "--site=", "--timeout="].contains { word.hasPrefix($0) } ? 1 : nil
     }
 }
 

@@ -16,6 +16,15 @@ enum MethodLookup {
         throw Failure(.refused, "\(type.name) has no method '\(Escape.line(word))'; \(known)")
     }
 
+    /// A method by its full name alone, `transfer(to:_:)`; nil if the word is none.
+    static func described(_ word: String) -> MethodDescription? {
+        guard let open = word.firstIndex(of: "("), open != word.startIndex, word.hasSuffix(")") else { return nil }
+        let inside = word[word.index(after: open)...].dropLast()
+        guard inside.isEmpty || inside.hasSuffix(":") else { return nil }
+        let labels = inside.split(separator: ":").map(String.init)
+        return MethodDescription(name: word, labels: labels, signature: word)
+    }
+
     static func baseName(of method: MethodDescription) -> String {
         String(method.name.prefix { $0 != "(" })
     }

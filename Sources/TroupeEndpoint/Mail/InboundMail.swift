@@ -13,7 +13,12 @@ final class InboundMail: Sendable {
     private let logger: Logger
 
     /// Outcomes on their way to the other side. Bounded by what the other side has under way.
-    private let outcomes = Mutex<[ParcelOutcome]>([])
+    private struct Outgoing {
+        var outcomes: [ParcelOutcome] = []
+        /// Parcels that are being stored, and outcomes that came before it was known whether they are.
+        var unsettled: [UInt64: Outcome?] = [:]
+    }
+    private let outgoing = Mutex(Outgoing())
     private let toAnswer = Nudge()
 
     init(from peer: TrustedPeer, at local: LocalSite, logger: Logger) {
@@ -156,6 +161,7 @@ final class InboundMail: Sendable {
         var tokens: [CallID: UInt64] = [:]
         for arrival in arrivals where arrival.parcel.wantsOutcome {
             let number = arrival.parcel.number
+            outgoing.withLock { $0.unsettled[number] = .some(nil) }
             tokens[arrival.envelope.id] = local.watch.expect(arrival.envelope.id, of: arrival.envelope.target) {
                 [weak self] outcome in self?.tell(ParcelOutcome(number: number, outcome: outcome))
             }
@@ -167,7 +173,9 @@ final class InboundMail: Sendable {
                 answers[index] = try await forward([arrival], to: shard, from: source, isRequeued: true)[0]
             }
             guard let token = tokens[arrival.envelope.id] else { continue }
-            if answers[index] != .delivered {
+            let isTaken = answers[index] == .delivered
+            settle(arrival.parcel.number, isTaken: isTaken)
+            if !isTaken {
                 local.watch.forget(arrival.envelope.id, token)
             } else if arrival.parcel.isRepeat {
                 try await local.watch.ask(arrival.envelope.id, of: arrival.envelope.target)
@@ -205,20 +213,35 @@ final class InboundMail: Sendable {
     // MARK: Outcomes
 
     private func tell(_ outcome: ParcelOutcome) {
-        outcomes.withLock { $0.append(outcome) }
+        outgoing.withLock { outgoing in
+            if outgoing.unsettled[outcome.number] != nil {
+                outgoing.unsettled[outcome.number] = outcome.outcome
+            } else {
+                outgoing.outcomes.append(outcome)
+            }
+        }
+        toAnswer.poke()
+    }
+
+    /// A refusal says more than the outcome by which it is remembered.
+    private func settle(_ number: UInt64, isTaken: Bool) {
+        outgoing.withLock { outgoing in
+            guard let known = outgoing.unsettled.removeValue(forKey: number), isTaken, let known else { return }
+            outgoing.outcomes.append(ParcelOutcome(number: number, outcome: known))
+        }
         toAnswer.poke()
     }
 
     private func answer(over frames: FrameStream) async throws {
         while !Task.isCancelled {
-            let page = outcomes.withLock { outcomes in
+            let page = outgoing.withLock { outgoing in
                 var sizeBytes = 0
-                let count = outcomes.prefix(MailFrame.countMax).prefix { outcome in
+                let count = outgoing.outcomes.prefix(MailFrame.countMax).prefix { outcome in
                     sizeBytes += outcome.outcome.payload.count
                     return sizeBytes <= MailFrame.sizeBytesMax
                 }.count
-                let page = Array(outcomes.prefix(max(count, 1)))
-                outcomes.removeFirst(page.count)
+                let page = Array(outgoing.outcomes.prefix(max(count, 1)))
+                outgoing.outcomes.removeFirst(page.count)
                 return page
             }
             if page.isEmpty {

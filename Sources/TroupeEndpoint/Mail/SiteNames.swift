@@ -46,3 +46,39 @@ struct SiteNames: Sendable {
     /// A century, in milliseconds: what the peer says is not to overflow anything.
     private static let ageMax: Int64 = 3_200_000_000_000
 }
+
+extension SiteNames {
+    /// An operation whose actors are of the site itself, without its name.
+    static func localized(_ operation: Operation, at site: String) throws(ExchangeError) -> Operation {
+        func local(_ actor: ActorID) throws(ExchangeError) -> ActorID {
+            guard actor.site.isEmpty || actor.site == site else {
+                throw ExchangeError(.invalidArgument, "this is site '\(site)', and \(actor) is of another one")
+            }
+            return try ActorID(type: actor.type, name: actor.name)
+        }
+        func localIfAny(_ actor: ActorID?) throws(ExchangeError) -> ActorID? {
+            guard let actor else { return nil }
+            return try local(actor)
+        }
+        switch operation {
+        case .stat(let actor): return .stat(try local(actor))
+        case .state(let actor): return .state(try local(actor))
+        case .peek(let actor, let after, let limit): return .peek(try local(actor), after: after, limit: limit)
+        case .pause(let actor, let isPaused): return .pause(try local(actor), isPaused)
+        case .terminate(let actor): return .terminate(try local(actor))
+        case .editState(let actor, let state): return .editState(try local(actor), state)
+        case .deadLetters(let actor, let after, let limit):
+            return .deadLetters(try local(actor), after: after, limit: limit)
+        case .requeue(let actor, let sequence): return .requeue(try local(actor), sequence)
+        case .discard(let actor, let sequence): return .discard(try local(actor), sequence)
+        case .list(let filter, let after, let limit):
+            return .list(filter, after: try localIfAny(after), limit: limit)
+        case .actorsWithDeadLetters(let after, let limit):
+            return .actorsWithDeadLetters(after: try localIfAny(after), limit: limit)
+        case .register(var registration):
+            registration.id = try local(registration.id)
+            return .register(registration)
+        default: return operation
+        }
+    }
+}

@@ -83,13 +83,6 @@ package final class Endpoint: Service {
     private func serve(_ onReady: @escaping @Sendable (EndpointStatus) -> Void) async throws {
         try await registerSelf()
         let listener = try await listen()
-        let service = try LocalService(configuration.local, logger: logger) {
-            [weak self] request throws(EndpointError) in
-            guard let self else { throw EndpointError(.closed, "the endpoint is going") }
-            return try await self.answer(request)
-        }
-        defer { service.close() }
-        try await publish(service.addresses)
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await self.local.watch.run() }
             group.addTask { await self.clock.keep() }
@@ -105,6 +98,9 @@ package final class Endpoint: Service {
             for peer in new { arrivals.continuation.yield(peer) }
             self.onNewPeer.withLock { $0 = { arrivals.continuation.yield($0) } }
             group.addTask { await self.distribute() }
+            let service = try startService()
+            defer { service.close() }
+            try await publish(service.addresses)
             logger.info(
                 "endpoint serves its site",
                 metadata: [
@@ -113,10 +109,8 @@ package final class Endpoint: Service {
                 ])
             onReady(status)
             // Until the task is cancelled.
-            group.addTask {
-                while (try? await Task.sleep(for: .seconds(3600))) != nil {}
-                arrivals.continuation.finish()
-            }
+            while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+            arrivals.continuation.finish()
         }
         await listener?.close()
         for peer in state.withLock({ $0.peers.values }) { peer.part() }
@@ -194,6 +188,13 @@ package final class Endpoint: Service {
             .invalidArgument,
             "\(exchange.address) is the exchange of site '\(found)' already; name this endpoint's site so, or take "
                 + "another exchange")
+    }
+
+    private func startService() throws(EndpointError) -> LocalService {
+        try LocalService(configuration.local, logger: logger) { [weak self] request throws(EndpointError) in
+            guard let self else { throw EndpointError(.closed, "the endpoint is going") }
+            return try await self.answer(request)
+        }
     }
 
     /// Tells the site's processes where they find this endpoint.

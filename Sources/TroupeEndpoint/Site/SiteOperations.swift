@@ -25,7 +25,8 @@ struct SiteOperations: Sendable {
                     + "says what it may")
         }
         do {
-            return Outcome(.committed, payload: try CBOREncoder().encode(await answer(operation, names)))
+            let local = try SiteNames.localized(operation, at: names.own)
+            return Outcome(.committed, payload: try CBOREncoder().encode(await answer(local, names)))
         } catch {
             return refused("site \(names.own) could not '\(operation.name)': \(error)")
         }

@@ -34,7 +34,6 @@ package struct SitePolicy: Hashable, Sendable {
         case .list, .workers, .types, .shardStat, .outcome: operations != .none
         case .register(let registration):
             (operations == .spawn || operations == .operate) && !registration.id.type.hasPrefix("@")
-                && registration.id.site.isEmpty
         case .state(let actor), .peek(let actor, _, _), .pause(let actor, _), .terminate(let actor),
             .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _):
             operations == .operate && !actor.type.hasPrefix("@")

@@ -21,6 +21,8 @@ package final class Courier: Sendable {
     private static let lostReplyAge = Duration.seconds(5)
     private static let cancelWait = Duration.seconds(1)
     private static let siteWait = Duration.seconds(10)
+    /// How often another site is asked.
+    private static let siteInterval = Duration.milliseconds(250)
 
     package init(exchange: Exchange, client: ClientID, clock: any ExchangeClock, logger: Logger) {
         self.exchange = exchange
@@ -202,13 +204,13 @@ package final class Courier: Sendable {
         startReader(index(of: target))
         let expectation = pending.expect(id, of: target, until: deadline)
         defer { pending.forget(expectation) }
-        let now = try await ask(id, target: target)
-        if now.status != .pending { return now }
+        var outcome = try await ask(id, target: target)
         do {
-            return try await expectation.outcome()
+            if outcome.status == .pending { outcome = try await expectation.outcome() }
         } catch is PendingCalls.DeadlinePassed {
             return Outcome(.pending)
         }
+        return outcome.payload == SiteRequest.taken ? try await askSite(id, target, until: deadline) : outcome
     }
 
     private func ask(_ id: CallID, target: ActorID) async throws -> Outcome {
@@ -219,16 +221,23 @@ package final class Courier: Sendable {
             throw TroupeError(error, call: id)
         }
         guard case .outcome(let outcome) = answer else { throw TroupeError(answer.unexpected("outcome"), call: id) }
-        return outcome.payload == SiteRequest.taken ? await askSite(id, target) : outcome
+        return outcome
     }
 
-    /// Asks the site that has taken a message what became of it there. Not to reach it is to wait.
-    private func askSite(_ id: CallID, _ target: ActorID) async -> Outcome {
+    /// Asks the site that has taken a message what became of it there, until it is known or the time is over. Not to reach
+    /// the site is to wait.
+    private func askSite(_ id: CallID, _ target: ActorID, until deadline: Timestamp?) async throws -> Outcome {
         let shard = SiteShard(target.site, by: self, waiting: Self.siteWait)
-        guard case .outcome(let outcome)? = try? await shard.perform(.outcome(id, watcher: nil)) else {
-            return Outcome(.pending)
+        while true {
+            if case .outcome(let outcome)? = try? await shard.perform(.outcome(id, watcher: nil)),
+                outcome.status != .pending
+            {
+                return outcome
+            }
+            let next = clock.now() + Self.siteInterval
+            if let deadline, next >= deadline { return Outcome(.pending) }
+            try await clock.sleep(until: next)
         }
-        return outcome
     }
 
     /// Asks the exchange to cancel; best effort, also when this task is cancelled. An exchange that does not answer is not

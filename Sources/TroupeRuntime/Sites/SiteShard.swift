@@ -4,7 +4,7 @@ package import TroupeCore
 /// Another site's exchange, as far as its endpoint lets us: each operation is a request by mail, so it waits while the site
 /// is away, up to its deadline.
 package struct SiteShard: Shard {
-    private let site: String
+    package let site: String
     private let courier: Courier
     private let wait: Duration
 
@@ -43,7 +43,7 @@ package struct SiteShard: Shard {
         switch outcome.status {
         case .committed:
             do {
-                return try CBORDecoder().decode(Answer.self, from: outcome.payload)
+                return try named(CBORDecoder().decode(Answer.self, from: outcome.payload))
             } catch {
                 throw ExchangeError(.unsupportedVersion, "site \(site) answers in a way that cannot be read: \(error)")
             }
@@ -58,6 +58,25 @@ package struct SiteShard: Shard {
             let reason = String(decoding: outcome.payload, as: UTF8.self)
             throw ExchangeError(.refused, "site \(site) did not \(operation.name): \(reason)")
         }
+    }
+
+    /// The ids in an answer, which are the site's own, as they are called here.
+    private func named(_ answer: Answer) throws(ExchangeError) -> Answer {
+        switch answer {
+        case .stat(var stat):
+            stat.id = try named(stat.id)
+            return .stat(stat)
+        case .page(var page):
+            for index in page.actors.indices { page.actors[index].id = try named(page.actors[index].id) }
+            page.next = try page.next.map { id throws(ExchangeError) in try named(id) }
+            return .page(page)
+        case .actorIDs(let ids): return .actorIDs(try ids.map { id throws(ExchangeError) in try named(id) })
+        default: return answer
+        }
+    }
+
+    private func named(_ actor: ActorID) throws(ExchangeError) -> ActorID {
+        try ActorID(site: site, type: actor.type, name: actor.name)
     }
 
     package func deliveries(

@@ -180,9 +180,9 @@ private final class Dialling: Sendable {
                 switch result {
                 case .success(let channel):
                     if let waiting { waiting.resume(returning: .success(channel)) } else { channel.close(promise: nil) }
-                case .failure(let error):
+                case .failure:
                     waiting?.resume(
-                        returning: .failure(EndpointError(.unreachable, "nobody answers there: \(error)")))
+                        returning: .failure(EndpointError(.unreachable, "nobody answers there")))
                 }
             }
     }

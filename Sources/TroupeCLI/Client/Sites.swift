@@ -1,0 +1,35 @@
+import Logging
+import Synchronization
+import TroupeCore
+import TroupeRuntime
+
+/// The exchanges of other sites, as far as the way there and their endpoints let us.
+final class Sites: Sendable {
+    private let home: Exchange
+    private let wait: Duration
+    private let courier = Mutex<Courier?>(nil)
+
+    /// How long an answer is waited for where the command line sets no bound.
+    private static let waitMax = Duration.seconds(24 * 3600)
+
+    init(home: Exchange, timeout: Duration?) {
+        self.home = home
+        wait = timeout ?? Self.waitMax
+    }
+
+    func exchange(of site: String) async throws -> Exchange {
+        try Exchange.ofSite(site, by: try await theCourier(), waiting: wait)
+    }
+
+    private func theCourier() async throws -> Courier {
+        if let courier = courier.withLock({ $0 }) { return courier }
+        let time = try await ExchangeTime(of: home.shards[0])
+        var logger = Logger(label: "troupe")
+        logger.logLevel = .error
+        let made = Courier(exchange: home, client: .random(prefix: "cli-"), clock: time, logger: logger)
+        return courier.withLock { courier in
+            courier = courier ?? made
+            return courier ?? made
+        }
+    }
+}
