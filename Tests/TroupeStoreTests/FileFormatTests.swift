@@ -127,7 +127,7 @@ private func objectBytes(_ count: Int) -> [UInt8] {
             try await connector.put("k", first)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { for bytes in [second, first, second, first] { try await connector.put("k", bytes) } }
-                for _ in 0..<8 {
+                for _ in 0..<4 {
                     group.addTask {
                         for _ in 0..<3 {
                             let seen = try await connector.get("k")
@@ -145,7 +145,6 @@ private func objectBytes(_ count: Int) -> [UInt8] {
 @Suite struct BlockingLanesTests {
     private let lanes = BlockingLanes()
 
-    /// Runs `body` on the lane while it is held, and cancels the task first.
     @Test func aCancelledWaitNeverBegins() async throws {
         let release = DispatchSemaphore(value: 0)
         let (begun, beginning) = AsyncStream<Void>.makeStream()
