@@ -50,6 +50,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CNNG", providers: [.apt(["libnng-dev"])]),
+        .target(name: "CTroupeMemory"),
         .target(name: "CTroupeSections"),
         .target(name: "CBOR", swiftSettings: strict),
         .target(name: "TroupeCore", dependencies: ["CBOR"] + collections, swiftSettings: strict),
@@ -96,8 +97,8 @@ let package = Package(
         .target(
             name: "Troupe",
             dependencies: [
-                "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeRedis", "TroupeBroker", argumentParser, logging,
-                serviceLifecycle, unixSignals,
+                "CTroupeMemory", "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeRedis", "TroupeBroker",
+                argumentParser, logging, serviceLifecycle, unixSignals,
             ],
             swiftSettings: strict),
         .target(

@@ -36,17 +36,37 @@ static inline void troupe_reader_filled(redisReader *reader, size_t count) {
     reader->len = sdslen(reader->buf);
 }
 
-/// How many bytes the string that is being read still lacks; 0 when no string is being read or its length is not in yet.
-static inline size_t troupe_reader_missing(redisReader *reader) {
+/// Where a string that is being read begins and ends in the parser's buffer, its line end included; 0 when no string is being
+/// read or its length is not in yet. An end beyond PTRDIFF_MAX / 2 stands for any that is too far.
+static inline int troupe_reader_string(redisReader *reader, size_t *begin, size_t *end) {
     if (reader->ridx < 0 || reader->rstack[reader->ridx].type != REDIS_REPLY_STRING) return 0;
     size_t length = 0, at = reader->pos;
     for (; at < reader->len && reader->buf[at] >= '0' && reader->buf[at] <= '9'; at++) {
-        if (length > PTRDIFF_MAX / 32) return PTRDIFF_MAX;
-        length = length * 10 + (size_t)(reader->buf[at] - '0');
+        if (length < PTRDIFF_MAX / 32) length = length * 10 + (size_t)(reader->buf[at] - '0');
+        else length = PTRDIFF_MAX / 2;
     }
     if (at == reader->pos || at >= reader->len || reader->buf[at] != '\r') return 0;
-    size_t end = at + 2 + length + 2;
+    *begin = at + 2;
+    *end = *begin + length + 2;
+    return 1;
+}
+
+/// How many bytes the string that is being read still lacks; 0 when no string is being read or its length is not in yet.
+static inline size_t troupe_reader_missing(redisReader *reader) {
+    size_t begin, end;
+    if (!troupe_reader_string(reader, &begin, &end)) return 0;
     return end > reader->len ? end - reader->len : 0;
+}
+
+/// Whether the string that is being read is a reply by itself, so that the parser need not have it.
+static inline int troupe_reader_is_outermost(redisReader *reader) { return reader->ridx == 0; }
+
+/// Makes the parser forget an outermost string and all that it holds of it: the next byte it gets begins another reply.
+static inline void troupe_reader_forget_string(redisReader *reader) {
+    sdsclear(reader->buf);
+    reader->len = 0;
+    reader->pos = 0;
+    reader->ridx = -1;
 }
 
 /// How many bytes the parser holds that it has not made into a reply.

@@ -35,6 +35,7 @@ public struct WorkerCommand<Types: ActorTypes>: AsyncParsableCommand {
     public init() {}
 
     public func run() async throws {
+        ProgramMemory.keepFreedArrays()
         let configuration = try options.configuration(types: Types.all)
         let troupe = try await Troupe.connect(to: options.exchange.url)
         let worker = try Worker(troupe, configuration)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Troupe
 import TroupeCore
 
 #if canImport(Glibc)
@@ -13,6 +14,7 @@ enum Main {
     static func main() async {
         // A server or a reader of our output that goes away is an error to handle, not a reason to die.
         signal(SIGPIPE, SIG_IGN)
+        ProgramMemory.keepFreedArrays()
         do {
             var command = try TroupeCommand.parseAsRoot(SharedOptions.moved(Array(CommandLine.arguments.dropFirst())))
             // A command that comes and goes may be the embedded broker for that moment, which is no news to its user.

@@ -86,11 +86,16 @@ import TroupeTesting
         let pid = try #require(place.server.pid)
         Glibc.kill(pid, SIGSTOP)
         defer { Glibc.kill(pid, SIGCONT) }
-        let waiting = Task { try await patient.get("k") }
+        let waiting = [
+            Task { try await patient.get("k") }, Task { try await patient.get("k", sizeBytes: 1) },
+            Task { try await patient.get("k", sizeBytes: 1_000_000) },
+        ]
         let error = await thrownStoreError { _ = try await impatient.get("k") }
         #expect(error?.code == .unreachable)
-        waiting.cancel()
-        #expect(await thrownStoreError { _ = try await waiting.value }?.code == .cancelled)
+        for task in waiting {
+            task.cancel()
+            #expect(await thrownStoreError { _ = try await task.value }?.code == .cancelled)
+        }
     }
 
     @Test func aFullServerSaysSo() async throws {
@@ -113,6 +118,8 @@ import TroupeTesting
         #expect(await thrownStoreError { _ = try await reader.get("k") }?.code == .tooLarge)
         #expect(await thrownStoreError { _ = try await reader.get("k", range: 10..<Int.max) }?.code == .tooLarge)
         #expect(await thrownStoreError { _ = try await reader.get(["k"]) }?.code == .tooLarge)
+        #expect(await thrownStoreError { _ = try await reader.get("k", sizeBytes: 200_000) }?.code == .tooLarge)
+        #expect(await thrownStoreError { _ = try await reader.get("k", sizeBytes: 1000) }?.code == .tooLarge)
         #expect(try await reader.get("k", range: 199_000..<Int.max) == Array(objectBytes(200_000)[199_000...]))
         #expect(try await reader.sizeBytes("k") == 200_000)
         options.objectSizeBytesMax = RedisConnector.redisSizeBytesMax + 1

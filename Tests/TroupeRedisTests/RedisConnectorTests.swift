@@ -120,6 +120,37 @@ func objectBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    @Test func anObjectOfKnownSizeIsOneCommand() async throws {
+        let place = try await RedisPlace()
+        let connector = try place.connector()
+        let bound = RedisConnector.inlineSizeBytesMax
+        for size in [1, bound, bound + 1, 3_000_000] {
+            let bytes = objectBytes(size)
+            try await connector.put("k", bytes)
+            #expect(try await connector.get("k", sizeBytes: size) == bytes)
+            _ = try await place.other.command(["CONFIG", "RESETSTAT"])
+            #expect(try await connector.get("k", sizeBytes: size) == bytes)
+            let counts = try await place.text("INFO", "commandstats").split(whereSeparator: \.isNewline)
+            let calls = counts.filter { $0.hasPrefix("cmdstat_") && !$0.hasPrefix("cmdstat_config|resetstat") }
+            #expect(calls.count == 1 && calls.allSatisfy { $0.hasPrefix("cmdstat_getrange:calls=1,") }, "\(calls)")
+        }
+    }
+
+    @Test func anObjectOfAnotherSizeIsReturnedAsItIs() async throws {
+        let place = try await RedisPlace()
+        let connector = try place.connector()
+        for (size, said) in [(0, 0), (0, 10), (5, 0), (5, 4), (5, 6), (200_000, 100_000), (100, 200_000)] {
+            let bytes = objectBytes(size)
+            try await connector.put("k", bytes)
+            #expect(try await connector.get("k", sizeBytes: said) == bytes, "\(size) bytes said to be \(said)")
+        }
+        #expect(try await connector.get("none", sizeBytes: 0) == nil)
+        #expect(try await connector.get("none", sizeBytes: 200_000) == nil)
+        _ = try await place.other.command(["RPUSH", "troupe:obj:list", "x"])
+        let error = await thrownStoreError { _ = try await connector.get("list", sizeBytes: 200_000) }
+        #expect(error?.code == .foreignData)
+    }
+
     @Test func largeObjectsHaveAConnectionOfTheirOwn() async throws {
         let place = try await RedisPlace()
         let connector = try place.connector()

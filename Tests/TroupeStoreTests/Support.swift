@@ -178,3 +178,13 @@ func storeError(_ body: () async throws -> Void) async -> StoreError? {
         return error as? StoreError
     }
 }
+
+/// Counts per number, from any thread.
+final class Counts: Sendable {
+    private let counts: Mutex<[Int]>
+
+    init(_ count: Int) { counts = Mutex([Int](repeating: 0, count: count)) }
+
+    var all: [Int] { counts.withLock { $0 } }
+    func add(_ number: Int) { counts.withLock { $0[number] += 1 } }
+}

@@ -143,6 +143,20 @@ struct ObjectOrderTests {
         }
     }
 
+    /// Arguments and results have one reader: nothing of them may stay in memory once they are read, nor be fetched twice.
+    @Test func whatGoesByReferenceIsFetchedOnceAndNotKept() async throws {
+        try await withReader { _, connector, troupe, reader in
+            let store = try #require(troupe.configuration.stores.store(named: "watched"))
+            for _ in 0..<5 {
+                #expect(try await reader.numbers(50_000) == Self.array)
+                _ = try await reader.sum(Self.array)
+            }
+            #expect(connector.seen.puts == 10)
+            #expect(store.metrics.fetchCount == 10)
+            #expect(store.metrics.cachedCount == 0 && store.metrics.cachedBytes == 0)
+        }
+    }
+
     /// An exchange that is away when a result is to be held must not make the turn's message a dead letter.
     @Test func aResultWaitsForAnExchangeThatIsAway() async throws {
         try await withReader { shard, _, troupe, reader in

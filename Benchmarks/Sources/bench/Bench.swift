@@ -28,6 +28,8 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Draw the rows in this directory: ratios.svg, rates.svg, scaling.svg, memory.svg.") var plot: String?
 
     func run() async throws {
+        // As the guide to tuning tells callers with large arguments.
+        ProgramMemory.keepFreedArrays()
         let rows = Row.all.filter { $0.isSelected(by: only, quick: quick, peers: peers) }
         guard !rows.isEmpty else {
             let prefixes = only.joined(separator: " or ")

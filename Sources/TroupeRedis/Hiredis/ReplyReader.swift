@@ -18,6 +18,8 @@ internal import Glibc
     private let reader: UnsafeMutablePointer<redisReader>
     private let builder: ReplyBuilder
     private let sizeBytesMax: Int
+    /// A long string on its way past the parser.
+    private var long: LongString?
 
     init(sizeBytesMax: Int, elementCountMax: Int) {
         guard let created = unsafe redisReaderCreateWithFunctions(ReplyBuilder.functions) else {
@@ -32,7 +34,7 @@ internal import Glibc
 
     deinit { unsafe redisReaderFree(reader) }
 
-    /// Lets `receive` write bytes to the parser's buffer, in place. Returns what `receive` did and whether it filled
+    /// Lets `receive` write bytes to the parser's buffer, or to the long string that is under way, in place. Returns what `receive` did and whether it filled
     /// the room it was given.
     mutating func fill(
         _ receive: (UnsafeMutableRawBufferPointer) -> Transfer
@@ -41,6 +43,8 @@ internal import Glibc
         guard missing <= sizeBytesMax, unsafe troupe_reader_held(reader) <= sizeBytesMax else {
             throw .tooLarge("a reply is larger than \(sizeBytesMax) bytes")
         }
+        if missing >= LongString.missingSizeBytesMin { takeLongString() }
+        if let filled = unsafe long?.fill(countMax: Self.readSizeBytesMax, receive) { return filled }
         let size = min(max(missing, Self.readSizeBytes), Self.readSizeBytesMax)
         guard unsafe troupe_reader_reserve(reader, size) != 0 else { throw .outOfMemory }
         let room = unsafe min(Int(troupe_reader_available(reader)), Self.readSizeBytesMax)
@@ -51,8 +55,26 @@ internal import Glibc
         return (transfer, count == room)
     }
 
+    /// Goes on with a string that is a reply by itself without the parser, which would keep it in a buffer of its own first.
+    private mutating func takeLongString() {
+        var (begin, end) = (0, 0)
+        guard unsafe troupe_reader_is_outermost(reader) != 0, unsafe troupe_reader_string(reader, &begin, &end) != 0
+        else { return }
+        let held = unsafe Int(reader.pointee.len) - begin
+        guard held >= 0 else { return }
+        let start = unsafe UnsafeRawBufferPointer(start: reader.pointee.buf + begin, count: held)
+        unsafe long = LongString(sizeBytes: end - begin - LongString.lineEnd.count, start: start)
+        unsafe troupe_reader_forget_string(reader)
+    }
+
     /// Parses what is complete.
     mutating func drain(into replies: inout [RedisReply]) throws(Failure) {
+        if long != nil {
+            guard long?.isComplete == true else { return }
+            guard let bytes = long?.take() else { throw .malformed("a string does not end where it should") }
+            long = nil
+            replies.append(.bytes(bytes))
+        }
         while true {
             var object: UnsafeMutableRawPointer?
             let result = unsafe redisReaderGetReply(reader, &object)

@@ -105,6 +105,20 @@ extension RedisConnector {
         return objects
     }
 
+    /// An object whose size is known, in one trip. One byte more is asked for, which tells an object that is larger; not all
+    /// of it, so that the reply has a bound.
+    func whole(_ task: RedisObjectTask, sizeBytes: Int) async throws(StoreError) -> [UInt8]? {
+        if sizeBytes > 0 {
+            try checkSize(sizeBytes, task)
+            let command: [RedisArgument] = ["GETRANGE", .string(task.redisKey), 0, .integer(sizeBytes)]
+            let isBulk = sizeBytes > Self.inlineSizeBytesMax
+            let bytes = try await task.bytes(perform([command], bytes: sizeBytes, isBulk: isBulk, task)[0])
+            if bytes.count == sizeBytes { return bytes }
+        }
+        // Empty, missing, or another object: that takes a closer look.
+        return try await wholes([task.key], isBulk: false)[0]
+    }
+
     private func large(_ task: RedisObjectTask) async throws(StoreError) -> [UInt8]? {
         guard let size = try await size(task) else { return nil }
         try checkSize(size, task)

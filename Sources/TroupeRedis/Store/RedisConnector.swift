@@ -86,6 +86,11 @@ public final class RedisConnector: Connector, BatchingConnector, ExpiringConnect
         return try await part(range, task("get a range of", key))
     }
 
+    public func get(_ key: String, sizeBytes: Int) async throws(StoreError) -> [UInt8]? {
+        try ConnectorCheck.get(key, range: 0..<max(sizeBytes, 0))
+        return try await whole(task("get", key), sizeBytes: sizeBytes)
+    }
+
     public func sizeBytes(_ key: String) async throws(StoreError) -> Int? {
         try ObjectName.validate(key: key)
         return try await size(task("look for", key))

@@ -32,33 +32,54 @@ public struct InvocationEncoder: DistributedTargetInvocationEncoder {
     public mutating func doneRecording() throws {}
 }
 
-/// Hands a stored call's arguments to the method.
+/// Hands a stored call's arguments to the method, and lets go of their encoded form as it does.
 public struct InvocationDecoder: DistributedTargetInvocationDecoder, @unchecked Sendable {
     public typealias SerializationRequirement = any Codable & Sendable
 
     /// Metatypes of linked types: they never change, though the compiler does not know them as Sendable.
     let generics: [any Any.Type]
-    let arguments: [[UInt8]]
+    private let arguments: Arguments
     let decoder: CBORDecoder
-    private var next = 0
+
+    /// A class, since copies of the decoder would hold a large argument while its method runs.
+    private final class Arguments: Sendable {
+        private let state: Mutex<(items: [[UInt8]], next: Int)>
+        let count: Int
+
+        init(_ items: [[UInt8]]) {
+            state = Mutex((items, 0))
+            count = items.count
+        }
+
+        /// The next item and its number, counted from 1; no item after the last one.
+        func take() -> (number: Int, item: [UInt8]?) {
+            state.withLock { state in
+                guard state.next < state.items.count else { return (state.next + 1, nil) }
+                defer { state.next += 1 }
+                var item: [UInt8] = []
+                swap(&item, &state.items[state.next])
+                return (state.next + 1, item)
+            }
+        }
+    }
 
     init(generics: [any Any.Type], arguments: [[UInt8]], decoder: CBORDecoder) {
         self.generics = generics
-        self.arguments = arguments
+        self.arguments = Arguments(arguments)
         self.decoder = decoder
     }
 
     public mutating func decodeGenericSubstitutions() throws -> [any Any.Type] { generics }
 
     public mutating func decodeNextArgument<Argument: Codable & Sendable>() throws -> Argument {
-        guard next < arguments.count else {
-            throw Undecodable("argument \(next + 1) is missing: the message has \(arguments.count)")
+        let (number, item) = arguments.take()
+        guard let item else {
+            throw Undecodable("argument \(number) is missing: the message has \(arguments.count)")
         }
-        defer { next += 1 }
         do {
-            return try decoder.decode(Argument.self, from: arguments[next])
+            return try decoder.decode(Argument.self, from: item)
         } catch {
-            throw Undecodable("argument \(next + 1) does not decode as \(Argument.self): \(error)")
+            throw Undecodable("argument \(number) does not decode as \(Argument.self): \(error)")
         }
     }
 

@@ -67,10 +67,10 @@ struct DataPlane: Sendable {
         for (index, ids) in byShard { Task { _ = try? await exchange.shards[index].perform(.hold(ids, for: .zero)) } }
     }
 
-    /// The encoded value of an item: itself, or the object that it stands for.
+    /// The encoded value of an item: itself, or the object that it stands for, which was put for this item alone and is taken.
     func expand(_ item: [UInt8]) async throws -> [UInt8] {
         guard let substitute = try Substitute(item) else { return item }
-        return try await registry.store(for: substitute.reference).bytes(substitute.reference)
+        return try await registry.store(for: substitute.reference).take(substitute.reference)
     }
 
     func expand(_ items: [[UInt8]]) async throws -> [[UInt8]] {

@@ -8,7 +8,7 @@ final class SingleFlight<Result: Sendable>: Sendable {
 
     private struct Flight {
         let id: UInt64
-        var waiters: [UInt64: CheckedContinuation<Answer, Never>]
+        var waiters: [UInt64: CheckedContinuation<Answer?, Never>]
         let task: Task<Void, Never>
     }
 
@@ -26,8 +26,18 @@ final class SingleFlight<Result: Sendable>: Sendable {
 
     /// The result of `work`, or of the same key's work that is under way.
     func run(_ key: String, _ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        guard let answer = await answer(key, work) else { preconditionFailure("no flight took off for \(key)") }
+        return try answer.get()
+    }
+
+    /// The result of the key's work that is under way; `nil` at once if there is none.
+    func join(_ key: String) async throws -> Result? {
+        try await answer(key, nil)?.get()
+    }
+
+    private func answer(_ key: String, _ work: (@Sendable () async throws -> Result)?) async -> Answer? {
         let waiter = state.withLock { $0.nextID() }
-        let answer = await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 join(key, waiter, continuation, work)
                 // A cancellation that came before the continuation was stored found nothing to cancel.
@@ -36,18 +46,18 @@ final class SingleFlight<Result: Sendable>: Sendable {
         } onCancel: {
             leave(key, waiter)
         }
-        return try answer.get()
     }
 
     private func join(
-        _ key: String, _ waiter: UInt64, _ continuation: CheckedContinuation<Answer, Never>,
-        _ work: @escaping @Sendable () async throws -> Result
+        _ key: String, _ waiter: UInt64, _ continuation: CheckedContinuation<Answer?, Never>,
+        _ work: (@Sendable () async throws -> Result)?
     ) {
-        state.withLock { state in
+        let isNone = state.withLock { state in
             if state.flights[key] != nil {
                 state.flights[key]?.waiters[waiter] = continuation
-                return
+                return false
             }
+            guard let work else { return true }
             let id = state.nextID()
             // Unstructured because it belongs to all waiters: it ends when the work does, or is cancelled by the last
             // waiter that leaves.
@@ -57,11 +67,13 @@ final class SingleFlight<Result: Sendable>: Sendable {
                 land(key, id, answer)
             }
             state.flights[key] = Flight(id: id, waiters: [waiter: continuation], task: task)
+            return false
         }
+        if isNone { continuation.resume(returning: nil) }
     }
 
     private func land(_ key: String, _ id: UInt64, _ answer: Answer) {
-        let waiters = state.withLock { state -> [UInt64: CheckedContinuation<Answer, Never>] in
+        let waiters = state.withLock { state -> [UInt64: CheckedContinuation<Answer?, Never>] in
             guard let flight = state.flights[key], flight.id == id else { return [:] }
             state.flights[key] = nil
             return flight.waiters

@@ -22,6 +22,10 @@ public protocol Connector: Sendable {
     /// ends before the range starts); `nil` if there is no such object.
     func get(_ key: String, range: Range<Int>?) async throws(StoreError) -> [UInt8]?
 
+    /// The whole object, for one who knows its size: a connector may use that to spare itself a look at the object. An
+    /// object of another size is returned as it is.
+    func get(_ key: String, sizeBytes: Int) async throws(StoreError) -> [UInt8]?
+
     /// The object's size; `nil` if there is no such object.
     func sizeBytes(_ key: String) async throws(StoreError) -> Int?
 
@@ -41,6 +45,10 @@ extension Connector {
 
     /// The whole object.
     public func get(_ key: String) async throws(StoreError) -> [UInt8]? {
+        try await get(key, range: nil)
+    }
+
+    public func get(_ key: String, sizeBytes: Int) async throws(StoreError) -> [UInt8]? {
         try await get(key, range: nil)
     }
 

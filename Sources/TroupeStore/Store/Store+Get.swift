@@ -45,7 +45,9 @@ extension Store {
             for _ in 0..<min(options.prefetchConcurrencyMax, wanted.count) {
                 group.addTask {
                     while !Task.isCancelled, let index = next.take() {
-                        _ = try? await self.bytes(wanted[index])
+                        let reference = wanted[index]
+                        let fetch = self.fetch(reference.key, sizeBytes: reference.sizeBytes)
+                        try? await self.cache.prefetch(reference.key, fetch: fetch)
                     }
                 }
             }
@@ -56,6 +58,13 @@ extension Store {
     package func bytes(_ reference: ObjectReference) async throws(StoreError) -> [UInt8] {
         let fetch = fetch(reference.key, sizeBytes: reference.sizeBytes)
         return try await Self.storeErrors(reference.id) { try await self.cache.bytes(reference.key, fetch: fetch) }
+    }
+
+    /// The encoded object for the last one who reads it, as a message's receiver reads what was put for the message: nothing of
+    /// it stays in the cache. To ask again is to fetch again.
+    package func take(_ reference: ObjectReference) async throws(StoreError) -> [UInt8] {
+        let fetch = fetch(reference.key, sizeBytes: reference.sizeBytes)
+        return try await Self.storeErrors(reference.id) { try await self.cache.take(reference.key, fetch: fetch) }
     }
 
     /// The object's value, fetched and decoded once however many ask at the same time.
@@ -87,7 +96,7 @@ extension Store {
                 let array = layout.encodedArray(of: object[bytes])
                 return try Self.decode(array, as: [Element].self, id: reference.id, registry: registry)
             }
-        case nil: break
+        case .taken?, nil: break
         }
         guard let payload = try await connector.get(reference.key, range: bytes) else { throw missing(reference.key) }
         counters.withLock { counters in
@@ -134,7 +143,13 @@ extension Store {
                     "object \(name)/\(key) has \(sizeBytes) bytes and the limit of \(self) is "
                         + "\(connector.objectSizeBytesMax): raise the connector's object size limit")
             }
-            guard let bytes = try await connector.get(key) else { throw missing(key) }
+            let found =
+                if let sizeBytes {
+                    try await connector.get(key, sizeBytes: sizeBytes)
+                } else {
+                    try await connector.get(key)
+                }
+            guard let bytes = found else { throw missing(key) }
             counters.withLock { counters in
                 counters.fetchCount += 1
                 counters.fetchedBytes += bytes.count

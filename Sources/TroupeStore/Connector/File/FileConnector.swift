@@ -52,7 +52,7 @@ public final class FileConnector: Connector, ExpiringConnector {
         let expiresAt = expiresAfter.map(clock.after) ?? 0
         let isSlow = options.syncsWrites || bytes.count > BlockingLanes.inlineSizeBytesMax
         try await lanes.run(key, elsewhere: isSlow) { [self] () throws(StoreError) in
-            try write(key, ObjectFileHeader(payload: bytes, expiresAt: expiresAt), bytes)
+            try write(key, bytes, expiresAt: expiresAt)
         }
     }
 
@@ -61,8 +61,9 @@ public final class FileConnector: Connector, ExpiringConnector {
         guard let (file, header) = try open(key) else { return nil }
         let wanted = (range ?? 0..<header.payloadSizeBytes).clamped(to: 0..<header.payloadSizeBytes)
         let isSlow = wanted.count > BlockingLanes.inlineSizeBytesMax
-        return try await lanes.run(key, elsewhere: isSlow) { [self] () throws(StoreError) in
-            try read(file, header, wanted)
+        return try await lanes.run(key, elsewhere: isSlow, mayBeLeft: true) { () throws(StoreError) in
+            let payload = ObjectPayload(file: file)
+            return wanted.count == header.payloadSizeBytes ? try payload.whole(header) : try payload.part(wanted)
         }
     }
 
@@ -83,7 +84,7 @@ public final class FileConnector: Connector, ExpiringConnector {
         try ConnectorCheck.expiry(key, expiresAfter)
         guard let (file, _) = try open(key, writable: true) else { return false }
         let expiresAt = expiresAfter.map(clock.after) ?? 0
-        try file.write(ObjectFileHeader.bytes(UInt64(bitPattern: expiresAt)), at: ObjectFileHeader.expiryOffset)
+        try file.write(ObjectFileHeader.bytes(UInt64(bitPattern: expiresAt))[...], at: ObjectFileHeader.expiryOffset)
         if options.syncsWrites { try file.synchronize() }
         return true
     }
@@ -114,19 +115,7 @@ extension FileConnector {
         return header.isExpired(at: clock.now()) ? nil : (file, header)
     }
 
-    private func read(
-        _ file: PosixFile, _ header: ObjectFileHeader, _ range: Range<Int>
-    ) throws(StoreError) -> [UInt8] {
-        let bytes = try file.read(at: ObjectFileHeader.sizeBytes + range.lowerBound, count: range.count)
-        let isWhole = range.count == header.payloadSizeBytes
-        guard bytes.count == range.count, !isWhole || Checksum.of(bytes) == header.checksum else {
-            throw StoreError(
-                .corrupt, "\(file.path) does not match its checksum; delete it and put the object again")
-        }
-        return bytes
-    }
-
-    private func write(_ key: String, _ header: ObjectFileHeader, _ bytes: [UInt8]) throws(StoreError) {
+    private func write(_ key: String, _ bytes: [UInt8], expiresAt: Int64) throws(StoreError) {
         let bucket = bucket(of: key)
         let temporary = "\(bucket)/\(Self.temporaryPrefix)\(ObjectName.random())"
         let file: PosixFile
@@ -137,8 +126,10 @@ extension FileConnector {
             file = try PosixFile.create(temporary)
         }
         do throws(StoreError) {
-            try file.write(header.encoded, at: 0)
-            try file.write(bytes, at: ObjectFileHeader.sizeBytes)
+            let checksum = try ObjectPayload(file: file).write(bytes)
+            let header = ObjectFileHeader(
+                expiresAt: expiresAt, payloadSizeBytes: bytes.count, checksum: checksum)
+            try file.write(header.encoded[...], at: 0)
             if options.syncsWrites { try file.synchronize() }
             guard try PosixDirectory.rename(temporary, to: path(of: key)) else {
                 throw StoreError(.inputOutput, "\(bucket) went away while object \(key) was written; put it again")

@@ -1,12 +1,20 @@
 /// The first 32 bytes of an object's file; integers are little-endian.
 ///
-///     0  magic "TRPO"    4  version, 1    5  three zero bytes
+///     0  magic "TRPO"    4  format, 1 or 2    5  three zero bytes
 ///     8  expiry, ns since 1970, 0 for never    16  payload size    24  checksum of the payload
+///
+/// The formats differ in the checksum: ``Checksum`` in 1, ``BlockChecksum`` in 2. Files are written in format 2.
 struct ObjectFileHeader: Hashable, Sendable {
     static let sizeBytes = 32
     static let expiryOffset = 8
-    private static let magic: [UInt8] = [0x54, 0x52, 0x50, 0x4f, 1, 0, 0, 0]
+    private static let magic: [UInt8] = [0x54, 0x52, 0x50, 0x4f]
 
+    enum Format: UInt8 {
+        case one = 1
+        case two = 2
+    }
+
+    var format: Format
     /// 0 for never.
     var expiresAt: Int64
     var payloadSizeBytes: Int
@@ -15,7 +23,8 @@ struct ObjectFileHeader: Hashable, Sendable {
     func isExpired(at now: Int64) -> Bool { expiresAt != 0 && expiresAt <= now }
 
     var encoded: [UInt8] {
-        Self.magic + Self.bytes(UInt64(bitPattern: expiresAt)) + Self.bytes(UInt64(payloadSizeBytes))
+        Self.magic + [format.rawValue, 0, 0, 0] + Self.bytes(UInt64(bitPattern: expiresAt))
+            + Self.bytes(UInt64(payloadSizeBytes))
             + Self.bytes(checksum)
     }
 
@@ -26,10 +35,13 @@ struct ObjectFileHeader: Hashable, Sendable {
     /// Reads the head of a file and checks that the file is ours and whole.
     init(of file: PosixFile) throws(StoreError) {
         let bytes = try file.read(at: 0, count: Self.sizeBytes)
-        guard bytes.count == Self.sizeBytes, bytes.starts(with: Self.magic) else {
+        guard bytes.count == Self.sizeBytes, bytes.starts(with: Self.magic), let format = Format(rawValue: bytes[4]),
+            bytes[5..<8].allSatisfy({ $0 == 0 })
+        else {
             throw StoreError(
                 .foreignData, "\(file.path) is no object file of this version; it was left as it is")
         }
+        self.format = format
         expiresAt = Int64(bitPattern: Self.integer(bytes[8..<16]))
         checksum = Self.integer(bytes[24..<32])
         let fileSize = try file.status().sizeBytes
@@ -40,10 +52,11 @@ struct ObjectFileHeader: Hashable, Sendable {
         payloadSizeBytes = size
     }
 
-    init(payload: [UInt8], expiresAt: Int64) {
+    init(format: Format = .two, expiresAt: Int64, payloadSizeBytes: Int, checksum: UInt64) {
+        self.format = format
         self.expiresAt = expiresAt
-        payloadSizeBytes = payload.count
-        checksum = Checksum.of(payload)
+        self.payloadSizeBytes = payloadSizeBytes
+        self.checksum = checksum
     }
 
     private static func integer(_ bytes: ArraySlice<UInt8>) -> UInt64 {
@@ -51,7 +64,7 @@ struct ObjectFileHeader: Hashable, Sendable {
     }
 }
 
-/// Finds bit rot and torn writes; no protection against intent.
+/// The checksum of files of format 1, which are still read, and what spreads objects over directories.
 enum Checksum {
     /// Four independent lanes of multiply and rotate over 8-byte words, then the tail byte by byte, then the length.
     static func of(_ bytes: [UInt8]) -> UInt64 {

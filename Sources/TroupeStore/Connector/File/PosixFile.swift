@@ -72,27 +72,37 @@ final class PosixFile: Sendable {
 
     /// Up to `count` bytes at `offset`; fewer only if the file ends there.
     func read(at offset: Int, count: Int) throws(StoreError) -> [UInt8] {
-        var failed = false
+        var failure: StoreError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let destination = buffer.baseAddress?.advanced(by: filled)
-                let result = pread(descriptor, destination, count - filled, off_t(offset + filled))
-                if result < 0 && errno == EINTR { continue }
-                failed = result < 0
-                if result <= 0 { return }
-                filled += result
-            }
+            do throws(StoreError) {
+                filled = try read(at: offset, into: UnsafeMutableRawBufferPointer(buffer.extracting(..<count)))
+            } catch { failure = error }
         }
-        if failed { throw Self.failure("could not read", path) }
+        if let failure { throw failure }
         return bytes
     }
 
-    func write(_ bytes: [UInt8], at offset: Int) throws(StoreError) {
+    /// Fills the buffer with what lies at `offset` and returns how many bytes there were: less than its size only if the
+    /// file ends before.
+    func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
+        var filled = 0
+        while filled < buffer.count {
+            let target = buffer.baseAddress?.advanced(by: filled)
+            let result = pread(descriptor, target, buffer.count - filled, off_t(offset + filled))
+            if result < 0 && errno == EINTR { continue }
+            guard result >= 0 else { throw Self.failure("could not read", path) }
+            if result == 0 { break }
+            filled += result
+        }
+        return filled
+    }
+
+    func write(_ bytes: ArraySlice<UInt8>, at offset: Int) throws(StoreError) {
         var written = 0
         while written < bytes.count {
             let result = bytes.withUnsafeBytes { buffer in
                 pwrite(
-                    descriptor, buffer.baseAddress?.advanced(by: written), bytes.count - written,
+                    descriptor, buffer.baseAddress?.advanced(by: written), buffer.count - written,
                     off_t(offset + written))
             }
             if result < 0 && errno == EINTR { continue }
