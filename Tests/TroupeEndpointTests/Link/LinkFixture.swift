@@ -22,6 +22,16 @@ final class LinkLog: Sendable {
         return nil
     }
 
+    /// How many lines came before one with these words.
+    func count(before words: String) async -> Int {
+        var count = 0
+        for await line in lines {
+            if line.contains(words) { break }
+            count += 1
+        }
+        return count
+    }
+
     private struct Handler: LogHandler {
         let continuation: AsyncStream<String>.Continuation
         var logLevel = Logger.Level.debug

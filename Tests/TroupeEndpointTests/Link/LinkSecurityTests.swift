@@ -122,6 +122,19 @@ struct LinkSecurityTests {
         await echoing
     }
 
+    @Test("a flood of refusals is logged in part, with the number of the rest")
+    func flood() async {
+        let log = LinkLog()
+        let refusals = RefusalLog(log.logger, .server(accepts: { _ in false }))
+        let path = PeerPath(.directTLS, "here to there")
+        let begin = NIODeadline.now()
+        for _ in 0..<150 { refusals.report(EndpointError(.refused, "no"), path: path, now: begin) }
+        refusals.report(EndpointError(.refused, "no"), path: path, now: begin + .seconds(10))
+        refusals.report(EndpointError(.refused, "last"), path: path, now: begin + .seconds(10))
+        #expect(await log.count(before: "\"more-unlogged\": 50") == 100)
+        #expect(await log.count(before: "last") == 0)
+    }
+
     @Test("a trusted peer that sends a frame of 100 MB is left, and others are not disturbed")
     func largeFrame() async throws {
         let fixture = try await LinkFixture()

@@ -192,9 +192,7 @@ final class MuxHandler: ChannelInboundHandler {
         establishing.deadline?.cancel()
         // TLS says only that the certificate was not accepted; the verifier says why.
         let error = if case .failure(let refusal) = verifier.result { refusal } else { given }
-        setup.logger.log(
-            level: setup.role.refusalLevel, "no connection",
-            metadata: ["path": "\(setup.path)", "reason": "\(error.message)"])
+        setup.refusals.report(error, path: setup.path)
         establishing.promise.fail(error)
     }
 

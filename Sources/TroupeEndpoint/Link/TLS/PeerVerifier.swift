@@ -1,4 +1,3 @@
-import Logging
 import NIOCore
 import NIOSSL
 import Synchronization
@@ -15,14 +14,6 @@ package enum LinkRole: Sendable {
         switch self {
         case .client: .client
         case .server: .server
-        }
-    }
-
-    /// Who dials gets the reason as an error; at a server nobody would know of it if it was not logged.
-    var refusalLevel: Logger.Level {
-        switch self {
-        case .client: .debug
-        case .server: .notice
         }
     }
 
