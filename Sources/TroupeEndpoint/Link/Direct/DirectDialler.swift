@@ -56,7 +56,8 @@ private struct DialRace: Sendable {
     private enum Step: Sendable {
         case won(MuxConnection)
         case lost(HostPort, EndpointError)
-        case nextMayStart
+        /// The attempt of this number has had its time alone.
+        case nextMayStart(after: Int)
         case timeIsUp
     }
 
@@ -67,11 +68,14 @@ private struct DialRace: Sendable {
             var rest = addresses[...]
             var losses: [(HostPort, EndpointError)] = []
             var underWay = 0
+            var begun = 0
             func startNext() {
                 guard let address = rest.popFirst() else { return }
                 underWay += 1
+                begun += 1
+                let number = begun
                 group.addTask { await attempt(address) }
-                if !rest.isEmpty { group.addTask { await pause(options.stagger, then: .nextMayStart) } }
+                if !rest.isEmpty { group.addTask { await pause(options.stagger, then: .nextMayStart(after: number)) } }
             }
             startNext()
             while underWay > 0, let step = await group.next() {
@@ -84,7 +88,7 @@ private struct DialRace: Sendable {
                     underWay -= 1
                     losses.append((address, error))
                     startNext()
-                case .nextMayStart: startNext()
+                case .nextMayStart(let number): if number == begun { startNext() }
                 case .timeIsUp:
                     losses.append((addresses[0], EndpointError(.timedOut, "no answer within \(options.timeMax)")))
                     underWay = 0

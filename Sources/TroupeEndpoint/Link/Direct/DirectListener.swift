@@ -82,6 +82,7 @@ private final class Admission: Sendable {
     private let credentials: LinkCredentials
     private let logger: Logger
     private let role: LinkRole
+    private let refusals: RefusalLog
     private let onConnection: @Sendable (MuxConnection) -> Void
     private let state = Mutex(State())
 
@@ -94,6 +95,7 @@ private final class Admission: Sendable {
         self.logger = logger
         self.onConnection = onConnection
         role = .server(accepts: accepts)
+        refusals = RefusalLog(logger, role)
     }
 
     /// Begins a connection's handshake, on its event loop and before it reads.
@@ -104,7 +106,7 @@ private final class Admission: Sendable {
         }
         DirectChannel.configure(channel)
         let setup = LinkSetup(
-            role: role, path: DirectChannel.path(of: channel), options: options.mux, logger: logger)
+            role: role, path: DirectChannel.path(of: channel), options: options.mux, logger: logger, refusals: refusals)
         MuxConnection.begin(on: channel, setup, credentials: credentials).whenComplete { [self] result in
             leave(channel)
             // The reason of a failure has been logged.

@@ -29,6 +29,8 @@ final class MuxHandler: ChannelInboundHandler {
     private var phase: Phase
     private var context: ChannelHandlerContext?
     private var isPumping = false
+    /// What goes next; empty between two of them.
+    private var buffer = ByteBuffer()
     private var ticker: Scheduled<Void>?
 
     /// At most so much is written before other channels of the loop, and this one's reads, get their turn.
@@ -132,7 +134,6 @@ final class MuxHandler: ChannelInboundHandler {
             becomeOpen(connection, establishing)
         }
         pump()
-        context.fireChannelRead(data)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -146,14 +147,16 @@ final class MuxHandler: ChannelInboundHandler {
         guard !isPumping, let context, let connection else { return }
         isPumping = true
         defer { isPumping = false }
-        let batchBytes = setup.options.batchBytes
         var left = Self.pumpMaxBytes
-        while left > 0, context.channel.isWritable {
-            var buffer = context.channel.allocator.buffer(capacity: batchBytes + setup.options.chunkBytes + 64)
-            guard connection.takeOutput(to: &buffer, atMost: batchBytes) else { break }
+        while left > 0, context.channel.isWritable,
+            connection.takeOutput(to: &buffer, atMost: setup.options.batchBytes)
+        {
             left -= buffer.readableBytes
             context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+            // TLS has encrypted it by now, so the memory is used again.
+            buffer.clear()
         }
+        if !context.channel.isWritable { connection.holdPump() }
         if left <= 0 { connection.pumpSoon() }
         if let failure = connection.failure { fail(failure) }
     }
@@ -189,7 +192,7 @@ final class MuxHandler: ChannelInboundHandler {
         establishing.deadline?.cancel()
         // TLS says only that the certificate was not accepted; the verifier says why.
         let error = if case .failure(let refusal) = verifier.result { refusal } else { given }
-        setup.logger.notice("no connection", metadata: ["path": "\(setup.path)", "reason": "\(error.message)"])
+        setup.refusals.report(error, path: setup.path)
         establishing.promise.fail(error)
     }
 
@@ -198,41 +201,10 @@ final class MuxHandler: ChannelInboundHandler {
         setup.logger.debug(
             "connection over",
             metadata: ["peer": "\(connection.peer)", "path": "\(setup.path)", "reason": "\(error.message)"])
-        guard let context else { return }
-        var buffer = context.channel.allocator.buffer(capacity: 64)
-        if connection.takeOutput(to: &buffer, atMost: MuxFrameHead.reasonSizeMaxBytes) {
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        var words = ByteBuffer()
+        if connection.takeOutput(to: &words, atMost: MuxFrameHead.reasonSizeMaxBytes) {
+            context?.writeAndFlush(wrapOutboundOut(words), promise: nil)
         }
-    }
-}
-
-extension MuxConnection {
-    var isReady: Bool {
-        state.withLock { state in
-            switch state.machine.phase {
-            case .ready: true
-            case .greeting, .ended: false
-            }
-        }
-    }
-
-    /// On the loop: bytes have come.
-    func receive(_ bytes: ByteBuffer) {
-        let woken = state.withLock { state in
-            state.machine.receive(bytes, now: .now())
-            return state.takeWoken()
-        }
-        for waiter in woken { waiter.resume() }
-    }
-
-    /// On the loop: fills a buffer; false if there is nothing to send.
-    func takeOutput(to buffer: inout ByteBuffer, atMost countMax: Int) -> Bool {
-        let woken = state.withLock { state in
-            state.pumpHasCome()
-            state.machine.write(to: &buffer, atMost: countMax, now: .now())
-            return state.takeWoken()
-        }
-        for waiter in woken { waiter.resume() }
-        return buffer.readableBytes > 0
+        connection.stopPump()
     }
 }

@@ -19,7 +19,7 @@ package struct MuxOptions: Sendable {
     package var chunkBytes = (16 << 10) - MuxFrameHead.sizeBytes
     /// What is encrypted and given to the channel at once; an envelope waits behind that much at most, and behind what the
     /// channel itself holds.
-    package var batchBytes = 64 << 10
+    package var batchBytes = 32 << 10
     /// Resets and other small frames that may wait because the other side does not read; more end the connection.
     package var controlFramesMax = 4096
     /// After how long a connection that was used asks the other side whether it is there.

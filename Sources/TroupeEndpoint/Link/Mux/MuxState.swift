@@ -15,10 +15,19 @@ struct MuxState: ~Copyable {
         let continuation: CheckedContinuation<Void, Never>
     }
 
+    /// Whether the loop comes to send what there is.
+    enum Pump {
+        case idle
+        case onItsWay
+        /// The channel is full, and the loop comes when it is not.
+        case held
+        case over
+    }
+
     var machine: MuxMachine
+    var pump = Pump.idle
     private var waiters: [Wish: [Waiter]] = [:]
     private var woken: [CheckedContinuation<Void, Never>] = []
-    private var isPumpOnItsWay = false
     private var lastToken: UInt64 = 0
 
     init(_ machine: consuming MuxMachine) { self.machine = machine }
@@ -61,13 +70,14 @@ struct MuxState: ~Copyable {
 
     /// Whether the loop must be sent for; it is from now on.
     mutating func isPumpNeeded() -> Bool {
-        guard !isPumpOnItsWay, machine.hasOutput || machine.hasEnded else { return false }
-        isPumpOnItsWay = true
+        switch pump {
+        case .onItsWay, .over: return false
+        case .idle: guard machine.hasOutput || machine.hasEnded else { return false }
+        case .held: guard machine.hasEnded else { return false }
+        }
+        pump = .onItsWay
         return true
     }
-
-    /// The loop is here.
-    mutating func pumpHasCome() { isPumpOnItsWay = false }
 }
 
 extension MuxConnection {

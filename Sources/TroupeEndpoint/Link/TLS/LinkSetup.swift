@@ -7,6 +7,8 @@ struct LinkSetup: Sendable {
     var path: PeerPath
     var options: MuxOptions
     var logger: Logger
+    /// Shared by the connections of a listener.
+    var refusals: RefusalLog
 }
 
 extension MuxConnection {
@@ -24,7 +26,8 @@ extension MuxConnection {
         on channel: any Channel, as role: LinkRole, credentials: LinkCredentials, path: PeerPath,
         options: MuxOptions = MuxOptions(), logger: Logger
     ) async throws(EndpointError) -> MuxConnection {
-        let setup = LinkSetup(role: role, path: path, options: options, logger: logger)
+        let setup = LinkSetup(
+            role: role, path: path, options: options, logger: logger, refusals: RefusalLog(logger, role))
         let begun = channel.eventLoop.flatSubmit { begin(on: channel, setup, credentials: credentials) }
         do {
             return try await withTaskCancellationHandler {

@@ -1,0 +1,116 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+@testable import TroupeEndpoint
+
+/// A path between two endpoints that a test can spoil: forwards the bytes of each connection to a port, changed as told.
+final class LinkProxy: Sendable {
+    /// Changes bytes towards the server, of which the first has this place in the stream.
+    typealias Change = @Sendable (inout ByteBuffer, _ offset: Int) -> Void
+
+    let address: HostPort
+    private let server: any Channel
+    private let channels: Channels
+
+    init(to target: HostPort, change: @escaping Change = { _, _ in }) async throws {
+        let channels = Channels()
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { inner in
+                channels.add(inner)
+                return ClientBootstrap(group: inner.eventLoop).channelOption(.autoRead, value: false)
+                    .connect(host: target.host, port: target.port)
+                    .flatMapThrowing { outer in
+                        channels.add(outer)
+                        try inner.pipeline.syncOperations.addHandler(Forwarder(to: outer, change))
+                        try outer.pipeline.syncOperations.addHandler(Forwarder(to: inner) { _, _ in })
+                        for channel in [inner, outer] { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
+                    }
+            }
+        server = try await bootstrap.bind(host: "127.0.0.1", port: 0).get()
+        guard let address = HostPort(server.localAddress) else { preconditionFailure("a bound socket has an address") }
+        self.address = address
+        self.channels = channels
+    }
+
+    /// Cuts all connections without a word to either side's protocol.
+    func cut() {
+        for channel in channels.all { channel.close(promise: nil) }
+    }
+
+    private final class Channels: Sendable {
+        private let channels = Mutex<[any Channel]>([])
+        func add(_ channel: any Channel) { channels.withLock { $0.append(channel) } }
+        var all: [any Channel] { channels.withLock { $0 } }
+    }
+}
+
+private final class Forwarder: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let other: any Channel
+    private let change: LinkProxy.Change
+    private var offset = 0
+
+    init(to other: any Channel, _ change: @escaping LinkProxy.Change) {
+        self.other = other
+        self.change = change
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        let count = bytes.readableBytes
+        change(&bytes, offset)
+        offset += count
+        other.writeAndFlush(bytes, promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// A TCP connection that a test speaks on by itself.
+final class RawClient: Sendable {
+    let channel: any Channel
+    private let received: AsyncThrowingStream<ByteBuffer, any Error>
+
+    init(to address: HostPort) async throws {
+        let (received, continuation) = AsyncThrowingStream.makeStream(of: ByteBuffer.self)
+        self.received = received
+        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Collector(continuation))
+                }
+            }
+            .connect(host: address.host, port: address.port).get()
+    }
+
+    func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
+
+    /// Waits until the other side has closed the connection.
+    func closed() async throws {
+        // How it ends, by an end or by a reset, is up to the kernel.
+        do { for try await _ in received {} } catch is IOError {}
+        try await channel.closeFuture.get()
+    }
+
+    private final class Collector: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let continuation: AsyncThrowingStream<ByteBuffer, any Error>.Continuation
+
+        init(_ continuation: AsyncThrowingStream<ByteBuffer, any Error>.Continuation) {
+            self.continuation = continuation
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { continuation.yield(unwrapInboundIn(data)) }
+        func channelInactive(context: ChannelHandlerContext) { continuation.finish() }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            continuation.finish(throwing: error)
+            context.close(promise: nil)
+        }
+    }
+}
