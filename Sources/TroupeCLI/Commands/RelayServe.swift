@@ -31,8 +31,8 @@ enum OnOff: String, ExpressibleByArgument, CaseIterable {
 struct RelayPolicyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Let in the endpoints of this file: a line 'TENANT ENDPOINT-ID [NAME]' for each. It is read again when it \
-            changes.", valueName: "file"))
+            "Let in the endpoints of this file: a line 'TENANT ENDPOINT-ID [NAME]' for each, read again when it changes.",
+            valueName: "file"))
     var allow: String?
 
     @Option(

@@ -29,7 +29,7 @@ struct RelayLoginTests {
 
     @Test("whoever signs what he should is let in, and nobody else")
     func signatures() async throws {
-        try await RelayScene.run { scene in
+        try await RelayScene.run { (scene: RelayScene) async throws in
             #expect(try attempt(scene) == nil)
             #expect(try attempt(scene) { login, _ in login.signature[0] ^= 1 } == "signature")
             #expect(try attempt(scene) { login, _ in login.signature = [] } == "signature")
@@ -61,7 +61,7 @@ struct RelayLoginTests {
 
     @Test("a login that was listened to is no good on another connection")
     func replay() async throws {
-        try await RelayScene.run { scene in
+        try await RelayScene.run { (scene: RelayScene) async throws in
             var heard: RelayLogin?
             #expect(try attempt(scene) { login, _ in heard = login } == nil)
             let replayed = try #require(heard)
@@ -74,7 +74,7 @@ struct RelayLoginTests {
         let directory = try TemporaryDirectory()
         let path = directory.path.appending("endpoints")
         let (known, later) = (EndpointKey(), EndpointKey())
-        func write(_ text: String) throws {
+        @Sendable func write(_ text: String) throws {
             try text.write(toFile: path.string, atomically: true, encoding: .utf8)
         }
         try write("# who may come\nphysics \(known.id) lab a # the first\n\n")
@@ -119,7 +119,7 @@ struct RelayLoginTests {
         let expired = try await keys.token(tenant: "physics", endpoint: key.id, expires: now - 1)
         let foreign = try await RelayTokenKeys(parsing: String(repeating: "x", count: 32), from: "test")
             .token(tenant: "physics", endpoint: key.id, expires: now + 3600)
-        try await RelayScene.run(.tokens(directory.path.appending(checking))) { scene in
+        try await RelayScene.run(.tokens(directory.path.appending(checking))) { (scene: RelayScene) async throws in
             #expect(try attempt(scene, key: key, tenant: "physics", token: bearer) == nil)
             #expect(try attempt(scene, key: key, tenant: "physics", token: own) == nil)
             #expect(try attempt(scene, key: EndpointKey(), tenant: "physics", token: own) == "token")
@@ -168,7 +168,7 @@ struct RelayLoginTests {
 
     @Test("a relay that calls itself something else gets no login")
     func relayName() async throws {
-        try await RelayScene.run { scene in
+        try await RelayScene.run { (scene: RelayScene) async throws in
             var configuration = RelayClientConfiguration(
                 key: EndpointKey(), site: "s", relays: [try RelayURL("ws://localhost:\(scene.ready.port)")])
             configuration.proxy = .none
