@@ -33,6 +33,16 @@ struct RelayScene: Sendable {
         configuration.metrics = ("127.0.0.1", 0)
         configuration.rereadInterval = .milliseconds(50)
         let server = RelayServer(configuration, logger: log.logger) { start.yield($0) }
+        // Tests wait for sockets of their own, which is no work for threads that all tasks share.
+        try await withTaskExecutorPreference(BlockingExecutor.shared) {
+            try await run(server, log, starts, start, body)
+        }
+    }
+
+    private static func run(
+        _ server: RelayServer, _ log: LogBook, _ starts: AsyncStream<RelayReady>,
+        _ start: AsyncStream<RelayReady>.Continuation, _ body: @escaping @Sendable (RelayScene) async throws -> Void
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { start.finish() }
@@ -91,6 +101,18 @@ struct RelayScene: Sendable {
 
     func connected(_ client: RelayClient) async throws {
         try await eventually("connected") { client.status.allSatisfy(\.isConnected) }
+    }
+}
+
+/// Runs tasks on threads that may block.
+final class BlockingExecutor: TaskExecutor {
+    static let shared = BlockingExecutor()
+
+    private let queue = DispatchQueue(label: "blocking tests", attributes: .concurrent)
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 
