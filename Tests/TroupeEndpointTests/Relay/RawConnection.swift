@@ -30,6 +30,12 @@ final class RawConnection: Sendable {
 
     deinit { close(descriptor) }
 
+    /// How much the system takes for us before we read.
+    func setReceiveBuffer(sizeBytes: Int32) {
+        var size = sizeBytes
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     /// Sends as much as the other side takes; it may have hung up.
     func send(_ bytes: [UInt8]) {
         var rest = bytes[...]

@@ -253,15 +253,16 @@ struct RelayBoundTests {
     func slowReader() async throws {
         var limits = RelayLimits()
         limits.signalsPerSecond = 1_000_000
-        limits.frameSizeBytesMax = 2 << 20
-        limits.signalSizeBytesMax = 1 << 20
+        limits.frameSizeBytesMax = 1 << 20
+        limits.signalSizeBytesMax = 512 << 10
         try await undisturbed(limits) { scene in
             let key = EndpointKey()
             let slow = try RawConnection.loggedIn(key, port: scene.ready.port)
+            slow.setReceiveBuffer(sizeBytes: 64 << 10)
             try await scene.withClients(1) { clients, _ in
                 try await eventually("put out") {
                     do {
-                        try await clients[0].signal(to: key.id, bytes: [UInt8](repeating: 0, count: 1 << 20 - 1))
+                        try await clients[0].signal(to: key.id, bytes: [UInt8](repeating: 0, count: 512 << 10))
                         return false
                     } catch let error as EndpointError {
                         return error.code == .unreachable

@@ -228,6 +228,8 @@ extension RelayConnection {
             send(.refused(request: nil, reason: refusal.rawValue, detail: refusal.remedy))
         }
         close()
+        // Who does not read does not read a goodbye either.
+        if refusal == .slowReader { close() }
     }
 
     /// The pipe's other end has gone: closes after all that it has sent.

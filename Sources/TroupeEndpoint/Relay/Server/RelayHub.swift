@@ -157,7 +157,9 @@ extension RelayHub {
                 }
                 ends[id]?.send(event)
             case .end(let id, let refusal):
+                guard machine.isHere(id) else { continue }
                 note(refusal, whom(id))
+                run(machine.leave(id))
                 if let end = ends[id] {
                     end.end(refusal)
                 } else {

@@ -59,6 +59,11 @@ package struct RelayLimits: Sendable, Hashable {
         ] where !(value > 0) {
             throw EndpointError(.invalidArgument, "the relay's bound of \(name) is \(value): it takes more than 0")
         }
+        guard frameSizeBytesMax <= RelayDialler.frameSizeBytesMax else {
+            throw EndpointError(
+                .invalidArgument,
+                "a relay's frames have \(RelayDialler.frameSizeBytesMax) bytes at most, since endpoints take no larger ones")
+        }
         guard signalSizeBytesMax + Self.messageOverheadBytes <= frameSizeBytesMax else {
             throw EndpointError(
                 .invalidArgument,

@@ -29,6 +29,8 @@ struct RelayMachine: Sendable {
             case stranger
             case presence(Presence)
             case pipe(PipeToken)
+            /// It was told to go, and is counted until it has.
+            case leaving
         }
 
         var address: String?
@@ -89,11 +91,20 @@ extension RelayMachine {
 
     /// A connection is gone, for whatever reason. One that was refused at ``open(_:address:)`` is none.
     mutating func close(_ id: ConnectionID) -> [Action] {
+        let actions = leave(id)
         guard let connection = connections.removeValue(forKey: id) else { return [] }
         if let address = connection.address, let count = addressCounts[address] {
             addressCounts[address] = count > 1 ? count - 1 : nil
         }
-        switch connection.role {
+        return actions
+    }
+
+    /// A connection was told to go: it is nobody's from now on, however long it takes to say goodbye.
+    mutating func leave(_ id: ConnectionID) -> [Action] {
+        guard let role = connections[id]?.role else { return [] }
+        connections[id]?.role = .leaving
+        switch role {
+        case .leaving: return []
         case .stranger:
             strangerCount -= 1
             return []
@@ -101,6 +112,14 @@ extension RelayMachine {
             return leave(id, presence)
         case .pipe(let token):
             return endPipe(token, except: id)
+        }
+    }
+
+    /// Whether a connection is there and was not told to go.
+    func isHere(_ id: ConnectionID) -> Bool {
+        switch connections[id]?.role {
+        case nil, .leaving: false
+        case .stranger, .presence, .pipe: true
         }
     }
 
@@ -207,7 +226,7 @@ extension RelayMachine {
     func revise(isAllowed: (RelayMember) -> Bool) -> [Action] {
         connections.compactMap { id, connection in
             switch connection.role {
-            case .stranger: nil
+            case .stranger, .leaving: nil
             case .presence(let presence): isAllowed(presence.member) ? nil : .end(id, .notAllowed)
             case .pipe(let token):
                 pipes[token].map { isAllowed($0.asker) && isAllowed($0.target) } ?? true ? nil : .end(id, .notAllowed)
