@@ -107,7 +107,9 @@ struct RelayLoginTests {
         try #require(shell.wait() == .exited(0))
     }
 
-    @Test("a token lets in its tenant and endpoint until it expires", arguments: [("secret", "secret"), ("private.pem", "public.pem")])
+    @Test(
+        "a token lets in its tenant and endpoint until it expires",
+        arguments: [("secret", "secret"), ("private.pem", "public.pem")])
     func tokens(_ signing: String, _ checking: String) async throws {
         let directory = try TemporaryDirectory()
         try makeKeys(in: directory)

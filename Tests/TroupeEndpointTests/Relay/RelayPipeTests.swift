@@ -221,4 +221,16 @@ struct RelayPipeTests {
             }
         }
     }
+
+    @Test("where there is little memory pipes are slower, and everything arrives all the same")
+    func memory() async throws {
+        var limits = Self.unbounded
+        limits.memorySizeBytesMax = 1
+        try await RelayScene.run(limits: limits) { scene in
+            try await scene.withClients(2) { clients, ids in
+                var incoming = clients[1].pipes.makeAsyncIterator()
+                try await otherPipe(clients, ids, &incoming)
+            }
+        }
+    }
 }

@@ -70,7 +70,9 @@ struct RelayProcessTests {
             try await RelayScene.whileRunning(clients) {
                 try await eventually("connected") { clients.allSatisfy { $0.status[0].isConnected } }
                 let channel = try await clients[0].openPipe(to: keys[1].id)
-                while channel.isWritable { channel.writeAndFlush(PipeTraffic(seed: 1, blockCount: 1).first, promise: nil) }
+                while channel.isWritable {
+                    channel.writeAndFlush(PipeTraffic(seed: 1, blockCount: 1).first, promise: nil)
+                }
                 #expect(process.terminate() == .exited(0))
                 #expect(try raw.refusal() == "stopping")
                 try? await channel.close().get()

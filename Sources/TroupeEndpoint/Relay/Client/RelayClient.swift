@@ -124,7 +124,8 @@ extension RelayClient {
         _ = try await atFirst(id) { link throws(EndpointError) in
             if let limit = link.welcome?.signalSizeBytesMax, bytes.count > limit {
                 throw EndpointError(
-                    .limitExceeded, "a signal of \(bytes.count) bytes is more than the relay \(link.url) takes (\(limit))")
+                    .limitExceeded,
+                    "a signal of \(bytes.count) bytes is more than the relay \(link.url) takes (\(limit))")
             }
             return try await link.ask { .signal(request: $0, to: id, bytes: bytes) }
         }
@@ -205,7 +206,11 @@ extension RelayClient {
             let opened = try await dialler.open(
                 link.url, .presence, frameSizeBytesMax: RelayDialler.frameSizeBytesMax
             ) { handshake in
-                RelayPresenceEnd(handshake, url: link.url) { [self] in take($0, link) } onEnd: { ending.set($0) }
+                RelayPresenceEnd(handshake, url: link.url) { [self] in
+                    take($0, link)
+                } onEnd: {
+                    ending.set($0)
+                }
             }
             link.isUp(with: opened)
             link.say(Self.parts(table.watched).map { .watch($0) })

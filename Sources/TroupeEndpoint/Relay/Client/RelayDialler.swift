@@ -4,8 +4,8 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import NIOWebSocket
-import SystemPackage
 import Synchronization
+import SystemPackage
 
 /// Opens connections to relays: TCP, perhaps through a proxy, TLS, WebSocket, login.
 struct RelayDialler: Sendable {
@@ -26,7 +26,8 @@ struct RelayDialler: Sendable {
             tls = try NIOSSLContext(configuration: settings)
         } catch {
             throw EndpointError(
-                .files, "the authorities that relays are checked by (\(configuration.trustRoots)) cannot be read: \(error)"
+                .files,
+                "the authorities that relays are checked by (\(configuration.trustRoots)) cannot be read: \(error)"
             )
         }
     }

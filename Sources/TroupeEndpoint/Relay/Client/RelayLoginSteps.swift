@@ -61,7 +61,8 @@ struct RelayLoginSteps: Sendable {
     private func unexpected() -> Step {
         .failed(
             EndpointError(
-                .protocolViolation, "\(url) does not answer as a relay of our version does; check the URL and versions"))
+                .protocolViolation, "\(url) does not answer as a relay of our version does; check the URL and versions")
+        )
     }
 
     /// What a relay's refusal is to its user.

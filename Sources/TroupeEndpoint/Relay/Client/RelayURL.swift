@@ -61,7 +61,8 @@ package struct RelayProxy: Sendable, Hashable {
             !host.isEmpty
         else {
             // A password may be in it, so it is not repeated.
-            throw EndpointError(.invalidArgument, "the HTTP proxy's URL cannot be read; it looks like http://proxy:3128")
+            throw EndpointError(
+                .invalidArgument, "the HTTP proxy's URL cannot be read; it looks like http://proxy:3128")
         }
         self.host = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
         port = parts.port ?? 80

@@ -53,7 +53,8 @@ extension RelayEvent: Codable {
                 absent: try map.decode([EndpointID].self, forKey: .absent))
         case .signal:
             self = .signal(
-                from: try map.decode(EndpointID.self, forKey: .from), bytes: try map.decode([UInt8].self, forKey: .bytes))
+                from: try map.decode(EndpointID.self, forKey: .from),
+                bytes: try map.decode([UInt8].self, forKey: .bytes))
         case .pipe:
             self = .pipe(
                 request: try map.decode(UInt32.self, forKey: .request),

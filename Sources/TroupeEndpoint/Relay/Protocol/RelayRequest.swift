@@ -27,11 +27,13 @@ extension RelayRequest: Codable {
         case .unwatch: self = .unwatch(try map.decode([EndpointID].self, forKey: .ids))
         case .signal:
             self = .signal(
-                request: try map.decode(UInt32.self, forKey: .request), to: try map.decode(EndpointID.self, forKey: .to),
+                request: try map.decode(UInt32.self, forKey: .request),
+                to: try map.decode(EndpointID.self, forKey: .to),
                 bytes: try map.decode([UInt8].self, forKey: .bytes))
         case .connect:
             self = .connect(
-                request: try map.decode(UInt32.self, forKey: .request), to: try map.decode(EndpointID.self, forKey: .to))
+                request: try map.decode(UInt32.self, forKey: .request), to: try map.decode(EndpointID.self, forKey: .to)
+            )
         }
     }
 

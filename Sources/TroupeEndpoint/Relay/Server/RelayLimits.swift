@@ -62,7 +62,8 @@ package struct RelayLimits: Sendable, Hashable {
         guard frameSizeBytesMax <= RelayDialler.frameSizeBytesMax else {
             throw EndpointError(
                 .invalidArgument,
-                "a relay's frames have \(RelayDialler.frameSizeBytesMax) bytes at most, since endpoints take no larger ones")
+                "a relay's frames have \(RelayDialler.frameSizeBytesMax) bytes at most, since endpoints take no larger ones"
+            )
         }
         guard signalSizeBytesMax + Self.messageOverheadBytes <= frameSizeBytesMax else {
             throw EndpointError(

@@ -28,7 +28,9 @@ struct RelayListening {
             withPipeliningAssistance: false,
             withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }), withErrorHandling: false)
         try pipeline.addHandler(
-            HTTPAnswers { Self.answer($0) } onError: { error in
+            HTTPAnswers {
+                Self.answer($0)
+            } onError: { error in
                 switch error {
                 case is HeadBound.Exceeded: hub.value.note(.headSize, channel.remoteAddress?.ipAddress ?? "unknown")
                 case is HTTPParserError: hub.value.note(.malformed, channel.remoteAddress?.ipAddress ?? "unknown")

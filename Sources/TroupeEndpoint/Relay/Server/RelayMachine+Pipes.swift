@@ -41,7 +41,9 @@ extension RelayMachine {
     }
 
     /// One of the two has come to open its end, and proven who it is.
-    mutating func claim(_ token: PipeToken, _ id: ConnectionID, as member: RelayMember) -> Result<
+    mutating func claim(
+        _ token: PipeToken, _ id: ConnectionID, as member: RelayMember
+    ) -> Result<
         [Action], PipeRefused
     > {
         guard case .stranger? = connections[id]?.role, var pipe = pipes[token] else { return .failure(PipeRefused()) }

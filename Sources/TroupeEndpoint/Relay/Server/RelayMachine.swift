@@ -192,7 +192,8 @@ extension RelayMachine {
                 return [refuse(id, request, .notThere)]
             }
             return [
-                .send(receiver, .signal(from: presence.member.id, bytes: bytes)), .send(id, .accepted(request: request)),
+                .send(receiver, .signal(from: presence.member.id, bytes: bytes)),
+                .send(id, .accepted(request: request)),
             ]
         case .connect(let request, let target):
             let isWithinRate = presence.signals.takeIfThere(1, now: now)

@@ -126,7 +126,8 @@ extension RelayTokenKeys {
         }
         guard canSign else {
             throw EndpointError(
-                .invalidArgument, "the key is a public one, which can only check tokens: name the private one to make them")
+                .invalidArgument,
+                "the key is a public one, which can only check tokens: name the private one to make them")
         }
         let claims = Claims(
             sub: endpoint?.text, tenant: tenant, exp: ExpirationClaim(value: Date(timeIntervalSince1970: expires)))
