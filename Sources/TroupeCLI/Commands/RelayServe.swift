@@ -215,13 +215,10 @@ struct RelayServe: AsyncParsableCommand {
     private static func serve(_ server: RelayServer) async throws {
         let hangups = await UnixSignalsSequence(trapping: .sighup)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run() }
             group.addTask {
                 for await _ in hangups { server.reload() }
-                // Ends only by cancellation; the server is what is waited for.
-                try await Task.sleep(for: .seconds(Int64.max >> 8))
             }
-            try await group.next()
+            try await server.run()
             group.cancelAll()
         }
     }

@@ -100,14 +100,24 @@ struct RelayTLSTests {
                 #expect(proxy.tunnelCount == 4)
                 var configuration = RelayClientConfiguration(key: EndpointKey(), site: "s", relays: [try scene.url])
                 configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(proxy.port)"))
-                let stranger = try RelayClient(configuration, logger: LogBook().logger)
-                try await RelayScene.whileRunning([stranger]) {
-                    try await eventually("refused") { stranger.status[0].failure != nil }
-                    #expect(stranger.status[0].failure?.message.contains("407") == true)
-                }
+                #expect(try await failure(configuration).contains("407"))
+                configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(RedisServer.freePort())"))
+                #expect(try await failure(configuration).contains("the HTTP proxy 127.0.0.1"))
+                // Not a proxy at all.
+                configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(scene.ready.metricsPort ?? 0)"))
+                #expect(try await failure(configuration).contains("the HTTP proxy 127.0.0.1"))
             }
             proxy.stop()
         }
+    }
+
+    /// What a client says of the relay that it cannot use.
+    private func failure(_ configuration: RelayClientConfiguration) async throws -> String {
+        let client = try RelayClient(configuration, logger: LogBook().logger)
+        try await RelayScene.whileRunning([client]) {
+            try await eventually("refused") { client.status[0].failure != nil }
+        }
+        return client.status[0].failure?.message ?? ""
     }
 
     @Test("the environment's proxy is used as other programs use it")

@@ -69,7 +69,7 @@ final class TinyProxy: Sendable {
             head.append(byte)
         }
         let text = String(decoding: head, as: UTF8.self)
-        guard text.contains(answer) else { return finish(client, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") }
+        guard text.contains(answer) else { return finish(client, "HTTP/1.1 407 Who are you\r\n\r\n<p>Who?</p>") }
         let words = text.prefix { $0 != "\r\n" }.split(separator: " ")
         guard words.count == 3, words[0] == "CONNECT", let target = words[1].split(separator: ":").last,
             let port = Int(target), let server = dial(port)

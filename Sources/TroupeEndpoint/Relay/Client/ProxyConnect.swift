@@ -36,8 +36,8 @@ final class ProxyConnect: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isDone else { return context.fireChannelRead(data) }
         answer += unwrapInboundIn(data).readableBytesView
-        guard answer.suffix(4) == [13, 10, 13, 10] else {
-            // The relay says nothing before we do, so the proxy's answer is all there is.
+        // A refusal may have a body behind its head. After a consent nothing comes, since the relay waits for us to begin.
+        guard isHeadComplete else {
             if answer.count > Self.answerSizeBytesMax { fail(context, "does not answer as a proxy does") }
             return
         }
@@ -51,10 +51,12 @@ final class ProxyConnect: ChannelInboundHandler, RemovableChannelHandler {
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        fail(context, "has hung up")
-        context.fireChannelInactive()
+    private var isHeadComplete: Bool {
+        answer.indices.contains { answer[$0...].starts(with: [13, 10, 13, 10]) }
     }
+
+    /// Also when the connection never came about.
+    func handlerRemoved(context: ChannelHandlerContext) { fail(context, "has hung up") }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         fail(context, "cannot be used: \(error)")

@@ -185,7 +185,7 @@ extension RelayClient {
             let started = ContinuousClock.now
             let end = await stay(link)
             table.relayIsLost(link.index)
-            link.isDown(end)
+            link.hasLost(end)
             statusSink.yield(status)
             if Task.isCancelled { return }
             // One that lasted was good, so the next try may be soon.
@@ -212,7 +212,7 @@ extension RelayClient {
                     ending.set($0)
                 }
             }
-            link.isUp(with: opened)
+            link.hasConnected(opened)
             link.say(Self.parts(table.watched).map { .watch($0) })
             statusSink.yield(status)
             logger.info("Connected to the relay \(link.url)")

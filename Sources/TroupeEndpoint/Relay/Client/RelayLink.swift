@@ -37,7 +37,7 @@ final class RelayLink: Sendable {
     /// Why it is not up, as far as that is known.
     var failure: EndpointError? { state.withLock { $0.failure } }
 
-    func isUp(with opened: RelayDialler.Opened) {
+    func hasConnected(_ opened: RelayDialler.Opened) {
         state.withLock { state in
             state.channel = opened.channel
             state.welcome = opened.welcome
@@ -45,7 +45,7 @@ final class RelayLink: Sendable {
         }
     }
 
-    func isDown(_ error: EndpointError) {
+    func hasLost(_ error: EndpointError) {
         let waiting = state.withLock { state in
             state.channel = nil
             state.failure = error

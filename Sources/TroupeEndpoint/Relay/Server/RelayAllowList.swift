@@ -3,15 +3,23 @@ package import SystemPackage
 /// Who may log in, by tenant: a file with a line `TENANT ENDPOINT-ID [NAME]` for each; `#` begins a comment.
 package struct RelayAllowList: Sendable, Hashable {
     private var members: Set<RelayMember>
+    private let text: String
 
     private static let sizeBytesMax = 4 << 20
 
     package init(path: FilePath) throws(EndpointError) {
-        let text = try SmallFile.text(at: path, what: "the relay's allow-list", sizeBytesMax: Self.sizeBytesMax)
-        try self.init(parsing: text, from: path.string)
+        try self.init(parsing: Self.text(at: path), from: path.string)
+    }
+
+    /// Whether the file still says the same; cheaper than to read what it says.
+    func isStill(at path: FilePath) throws(EndpointError) -> Bool { try Self.text(at: path) == text }
+
+    private static func text(at path: FilePath) throws(EndpointError) -> String {
+        try SmallFile.text(at: path, what: "the relay's allow-list", sizeBytesMax: sizeBytesMax)
     }
 
     init(parsing text: String, from source: String) throws(EndpointError) {
+        self.text = text
         members = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let content = line.prefix { $0 != "#" }

@@ -41,7 +41,6 @@ final class RelayConnection: ChannelDuplexHandler {
     /// Known after the login.
     var member: RelayMember?
     private let hub: RelayHub
-    private let socket: WebSocketEnd
     private var state: State
     private var hold: Hold = []
     private var wantsRead = false
@@ -49,11 +48,10 @@ final class RelayConnection: ChannelDuplexHandler {
     private var requests: TokenBucket
     private var context: ChannelHandlerContext?
 
-    init(_ id: ConnectionID, _ route: RelayRoute, hub: RelayHub, socket: WebSocketEnd) {
+    init(_ id: ConnectionID, _ route: RelayRoute, hub: RelayHub) {
         self.id = id
         self.route = route
         self.hub = hub
-        self.socket = socket
         var random = SystemRandomNumberGenerator()
         state = .challenged((0..<RelayLogin.challengeSizeBytes).map { _ in UInt8.random(in: 0...255, using: &random) })
         let rate = hub.limits.signalsPerSecond * Self.requestsPerSignal
@@ -118,7 +116,7 @@ extension RelayConnection {
         peer.needsFlush = true
         let pause = hub.forwarded(count, from: id)
         if pause > .zero { holdForRate(pause) }
-        if !context.channel.isWritable { set(.peer) }
+        if !context.channel.isWritable { hold.insert(.peer) }
         if hub.isShortOfMemory { holdForMemory() }
     }
 
@@ -158,15 +156,9 @@ extension RelayConnection {
         context.fireChannelWritabilityChanged()
     }
 
-    private func set(_ reason: Hold) {
-        hold.insert(reason)
-        socket.isHeld = true
-    }
-
     private func release(_ reason: Hold) {
         hold.remove(reason)
         guard hold.isEmpty else { return }
-        socket.isHeld = false
         guard wantsRead else { return }
         wantsRead = false
         context?.read()
@@ -174,14 +166,14 @@ extension RelayConnection {
 
     private func holdForRate(_ pause: Duration) {
         guard !hold.contains(.rate), let context else { return }
-        set(.rate)
+        hold.insert(.rate)
         let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: TimeAmount(pause)) { connection.value.release(.rate) }
     }
 
     private func holdForMemory() {
         guard !hold.contains(.memory), let context else { return }
-        set(.memory)
+        hold.insert(.memory)
         let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.memoryPause) { connection.value.lookForMemory() }
     }
@@ -241,7 +233,6 @@ extension RelayConnection {
     private func close() {
         state = .ended
         hold = []
-        socket.isHeld = false
         context?.close(promise: nil)
     }
 }

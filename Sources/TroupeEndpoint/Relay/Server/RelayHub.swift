@@ -113,10 +113,13 @@ extension RelayHub {
             switch connection.route {
             case .presence:
                 let expires = until.map { now + .seconds(max(0, $0 - Date().timeIntervalSince1970)) }
+                let actions = machine.login(connection.id, as: member, expires: expires, now: now)
+                // It may have gone while its token was looked at.
+                guard !actions.isEmpty else { return }
                 connection.entersPresence()
                 metrics.loginCount += 1
                 logger.debug("\(login.id.short) of \(login.tenant) is present", metadata: ["site": "\(login.site)"])
-                run(machine.login(connection.id, as: member, expires: expires, now: now))
+                run(actions)
             case .pipe(let token):
                 connection.entersPipe()
                 switch machine.claim(token, connection.id, as: member) {

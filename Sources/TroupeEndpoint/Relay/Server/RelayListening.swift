@@ -60,7 +60,7 @@ struct RelayListening {
             .server,
             patience: WebSocketEnd.Patience(pingInterval: hub.limits.pingInterval, silenceMax: hub.limits.silenceMax),
             frameSizeBytesMax: hub.limits.frameSizeBytesMax)
-        try pipeline.addHandlers([socket, RelayConnection(id, route, hub: hub, socket: socket)])
+        try pipeline.addHandlers([socket, RelayConnection(id, route, hub: hub)])
     }
 
     private static func answer(_ head: HTTPRequestHead) -> HTTPAnswers.Answer {

@@ -121,6 +121,8 @@ package struct RelayServer: Service {
     /// What the event loop owns.
     private final class Shared {
         var listening: RelayListening
+        /// What was wrong with a file when it was last looked at.
+        var complaint: EndpointError?
 
         init(_ listening: RelayListening) { self.listening = listening }
     }
@@ -186,25 +188,28 @@ extension RelayServer {
             case .open: break
             case .tokens:
                 if isAsked { await adopt(try await configuration.policy.load(), shared, loop) }
-            case .allowList:
-                let policy = try await configuration.policy.load()
-                await adopt(policy, shared, loop)
+            case .allowList(let path):
+                let policy = try? await loop.submit { shared.value.listening.hub.policy }.get()
+                if case .allowList(let list)? = policy, try !list.isStill(at: path) {
+                    await adopt(try await configuration.policy.load(), shared, loop)
+                }
             }
-            guard isAsked, let tls = try tlsContext() else { return }
-            try? await loop.submit { shared.value.listening.tls = tls }.get()
+            if isAsked, let tls = try tlsContext() {
+                try? await loop.submit { shared.value.listening.tls = tls }.get()
+            }
+            try? await loop.submit { shared.value.complaint = nil }.get()
         } catch {
-            logger.error("What was read before stays in force: \(error)")
+            let isNews = try? await loop.submit {
+                defer { shared.value.complaint = error }
+                return isAsked || shared.value.complaint != error
+            }.get()
+            if isNews == true { logger.error("What was read before stays in force: \(error)") }
         }
     }
 
     private func adopt(_ policy: LoadedPolicy, _ shared: NIOLoopBound<Shared>, _ loop: any EventLoop) async {
-        let isNew = try? await loop.submit {
-            let hub = shared.value.listening.hub
-            if case .allowList(let new) = policy, case .allowList(let old) = hub.policy, new == old { return false }
-            hub.adopt(policy)
-            return true
-        }.get()
-        if isNew == true { logger.info("Read who may log in anew") }
+        try? await loop.submit { shared.value.listening.hub.adopt(policy) }.get()
+        logger.info("Read who may log in anew")
     }
 
     private func stop(_ shared: NIOLoopBound<Shared>, _ loop: any EventLoop, _ listeners: [any Channel]) async {

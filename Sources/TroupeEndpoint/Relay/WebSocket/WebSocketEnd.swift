@@ -21,7 +21,7 @@ final class WebSocketEnd: ChannelDuplexHandler {
     }
 
     /// A side that is not read says nothing we could hear, so it is given this many times as long.
-    private static let heldSilenceFactor = 10
+    private static let unreadSilenceFactor = 10
     /// From the close frame that was sent to the end of the connection.
     private static let closeTimeMax = TimeAmount.seconds(5)
 
@@ -35,8 +35,8 @@ final class WebSocketEnd: ChannelDuplexHandler {
 
     private let role: Role
     private let patience: Patience
-    /// Set while the handler above does not read.
-    var isHeld = false
+    /// Whether something that comes would be read; if the handlers above do not ask for it, it is not.
+    private var isReading = true
     /// Frames are split so that the other side takes them.
     var frameSizeBytesMax: Int
     private var state = State.open
@@ -73,7 +73,7 @@ final class WebSocketEnd: ChannelDuplexHandler {
 
     private func look(_ context: ChannelHandlerContext) {
         let silence = ContinuousClock.now - lastProgress
-        guard silence <= (isHeld ? patience.silenceMax * Self.heldSilenceFactor : patience.silenceMax) else {
+        guard silence <= (isReading ? patience.silenceMax : patience.silenceMax * Self.unreadSilenceFactor) else {
             context.fireErrorCaught(WebSocketFault.silent)
             state = .closed
             return context.close(promise: nil)
@@ -115,9 +115,15 @@ extension WebSocketEnd {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
         context.fireChannelReadComplete()
         // The other side's close frame may stand behind much that nobody wants any more.
-        if case .closing = state { context.read() }
+        if case .closing = state { read(context: context) }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        isReading = true
+        context.read()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -157,7 +163,7 @@ extension WebSocketEnd {
         case .client:
             state = .closing
             writeClose(.normalClosure, context, thenClose: false)
-            context.read()
+            read(context: context)
         }
     }
 }
@@ -191,7 +197,7 @@ extension WebSocketEnd {
         case .open:
             state = .closing
             writeClose(.normalClosure, context, thenClose: false)
-            context.read()
+            read(context: context)
         case .closing, .closed: context.close(promise: nil)
         }
     }
