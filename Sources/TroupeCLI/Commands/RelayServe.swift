@@ -3,20 +3,9 @@ import SystemPackage
 import TroupeEndpoint
 import UnixSignals
 
-/// HOST:PORT on the command line; an IPv6 address in brackets.
-struct HostPort: ExpressibleByArgument, Hashable, Sendable {
-    let host: String
-    let port: Int
-
-    init?(argument: String) {
-        guard let colon = argument.lastIndex(of: ":"), let port = Int(argument[argument.index(after: colon)...]),
-            (0...65535).contains(port)
-        else { return nil }
-        var host = argument[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard !host.isEmpty else { return nil }
-        self.host = String(host)
-        self.port = port
+extension HostPort: ExpressibleByArgument {
+    package init?(argument: String) {
+        do throws(EndpointError) { try self.init(parsing: argument) } catch { return nil }
     }
 
     /// Whether it stands for all addresses of the machine, so that nobody would call it by it.
