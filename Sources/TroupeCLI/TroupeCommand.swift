@@ -36,6 +36,6 @@ struct TroupeCommand: ParsableCommand {
         version: version,
         subcommands: [
             UpCommand.self, BrokerCommand.self, ExchangeGroup.self, ActorGroup.self, MailboxGroup.self, CallGroup.self,
-            WorkerGroup.self, EndpointGroup.self, SoakGroup.self,
+            WorkerGroup.self, EndpointGroup.self, RelayGroup.self, SoakGroup.self,
         ])
 }

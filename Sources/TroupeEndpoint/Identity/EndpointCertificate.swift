@@ -10,11 +10,11 @@ package struct EndpointCertificate: Sendable {
     /// The private key, PKCS #8 DER (RFC 8410).
     package let privateKey: [UInt8]
 
-    private static let privateKeyHead: [UInt8] = [
+    static let privateKeyHead: [UInt8] = [
         0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
     ]
     /// The head of a `SubjectPublicKeyInfo` of an Ed25519 key; the 32 bytes of the key follow.
-    private static let publicKeyHead: [UInt8] = [
+    static let publicKeyHead: [UInt8] = [
         0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
     ]
 

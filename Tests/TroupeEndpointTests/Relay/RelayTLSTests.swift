@@ -1,0 +1,140 @@
+import NIOCore
+import SystemPackage
+import Testing
+import TroupeTesting
+
+@testable import TroupeEndpoint
+
+@Suite("TLS and proxies on the way to a relay", .timeLimit(.minutes(3)))
+struct RelayTLSTests {
+    /// An authority, and a certificate of it for 127.0.0.1.
+    private func makeCertificates(in directory: TemporaryDirectory) throws {
+        let script = """
+            cd \(directory.path) && exec >/dev/null 2>&1
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 \
+                -subj /CN=ca -addext basicConstraints=critical,CA:TRUE &&
+            printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' > ext &&
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out csr -subj /CN=relay &&
+            openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out chain.pem
+            """
+        let shell = ChildProcess(["sh", "-c", script])
+        try shell.start()
+        try #require(shell.wait() == .exited(0))
+    }
+
+    private func withTLS(_ body: @escaping @Sendable (RelayScene, FilePath) async throws -> Void) async throws {
+        let directory = try TemporaryDirectory()
+        try makeCertificates(in: directory)
+        let files = (directory.path.appending("chain.pem"), directory.path.appending("key.pem"))
+        try await RelayScene.run(tls: files) { scene in
+            try await body(scene, directory.path.appending("ca.pem"))
+            _ = directory
+        }
+    }
+
+    @Test("everything goes through TLS whose authority the endpoint trusts, and nothing otherwise")
+    func tls() async throws {
+        try await withTLS { scene, authority in
+            try await scene.withClients(2, configure: { $0.trustRoots = .file(authority) }) { clients, ids in
+                var incoming = clients[1].pipes.makeAsyncIterator()
+                async let opened = clients[0].openPipe(to: ids[1])
+                let accepted = try #require(await incoming.next())
+                let traffic = PipeTraffic(seed: 6, blockCount: 64)
+                let count = try await traffic.transfer(from: opened, to: accepted.channel)
+                #expect(count == 64)
+                for (url, roots) in [
+                    (try scene.url, RelayClientConfiguration.TrustRoots.system),
+                    (try RelayURL("ws://127.0.0.1:\(scene.ready.port)"), .file(authority)),
+                ] {
+                    var configuration = RelayClientConfiguration(key: EndpointKey(), site: "s", relays: [url])
+                    configuration.trustRoots = roots
+                    configuration.proxy = .none
+                    let stranger = try RelayClient(configuration, logger: LogBook().logger)
+                    try await RelayScene.whileRunning([stranger]) {
+                        try await eventually("refused") { stranger.status[0].failure != nil }
+                        #expect(!stranger.status[0].isConnected)
+                    }
+                }
+                #expect(try scene.metric("logins_total") == 2)
+            }
+        }
+    }
+
+    @Test("who does not finish the handshake of TLS is put out")
+    func handshakeTime() async throws {
+        let directory = try TemporaryDirectory()
+        try makeCertificates(in: directory)
+        var limits = RelayLimits()
+        limits.loginTimeMax = .milliseconds(300)
+        let files = (directory.path.appending("chain.pem"), directory.path.appending("key.pem"))
+        try await RelayScene.run(limits: limits, tls: files) { (scene: RelayScene) async throws in
+            let slow = try RawConnection(port: scene.ready.port)
+            slow.send([0x16, 0x03, 0x01])
+            _ = try slow.readToEnd()
+            let garbage = try RawConnection(port: scene.ready.port)
+            garbage.send("GET / HTTP/1.1\r\n\r\n")
+            _ = try garbage.readToEnd()
+            #expect(try scene.refusals(.loginTime) == 1)
+            _ = directory
+        }
+    }
+
+    @Test("a proxy is asked to connect, for both kinds of connections; its refusal is told")
+    func proxy() async throws {
+        try await withTLS { scene, authority in
+            let proxy = try TinyProxy(credentials: "user:word")
+            let through = try RelayProxy("http://user:word@127.0.0.1:\(proxy.port)")
+            try await scene.withClients(
+                2,
+                configure: {
+                    $0.trustRoots = .file(authority)
+                    $0.proxy = .fixed(through)
+                }
+            ) { clients, ids in
+                var incoming = clients[1].pipes.makeAsyncIterator()
+                async let opened = clients[0].openPipe(to: ids[1])
+                let accepted = try #require(await incoming.next())
+                let traffic = PipeTraffic(seed: 7, blockCount: 16)
+                let count = try await traffic.transfer(from: opened, to: accepted.channel)
+                #expect(count == 16)
+                #expect(proxy.tunnelCount == 4)
+                var configuration = RelayClientConfiguration(key: EndpointKey(), site: "s", relays: [try scene.url])
+                configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(proxy.port)"))
+                #expect(try await failure(configuration).contains("407"))
+                configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(RedisServer.freePort())"))
+                #expect(try await failure(configuration).contains("the HTTP proxy 127.0.0.1"))
+                // Not a proxy at all.
+                configuration.proxy = .fixed(try RelayProxy("127.0.0.1:\(scene.ready.metricsPort ?? 0)"))
+                #expect(try await failure(configuration).contains("the HTTP proxy 127.0.0.1"))
+            }
+            proxy.stop()
+        }
+    }
+
+    /// What a client says of the relay that it cannot use.
+    private func failure(_ configuration: RelayClientConfiguration) async throws -> String {
+        let client = try RelayClient(configuration, logger: LogBook().logger)
+        try await RelayScene.whileRunning([client]) {
+            try await eventually("refused") { client.status[0].failure != nil }
+        }
+        return client.status[0].failure?.message ?? ""
+    }
+
+    @Test("the environment's proxy is used as other programs use it")
+    func environment() throws {
+        let url = try RelayURL("wss://relay.example.org")
+        func proxy(_ environment: [String: String]) throws -> RelayProxy? {
+            try RelayProxy.inherited(for: url, environment: environment)
+        }
+        #expect(try proxy([:]) == nil)
+        #expect(try proxy(["http_proxy": "http://p:1"]) == nil)
+        #expect(try proxy(["https_proxy": "http://p:1"])?.port == 1)
+        #expect(try proxy(["HTTPS_PROXY": "p:3128"])?.host == "p")
+        for exempt in ["*", "relay.example.org", "example.org", ".example.org", "a, .org"] {
+            #expect(try proxy(["https_proxy": "p:1", "no_proxy": exempt]) == nil, "\(exempt)")
+        }
+        #expect(try proxy(["https_proxy": "p:1", "no_proxy": "ample.org,y"]) != nil)
+        #expect(throws: EndpointError.self) { try proxy(["https_proxy": "socks5://p:1"]) }
+        #expect(try RelayProxy.inherited(for: RelayURL("ws://r"), environment: ["http_proxy": "p:1"]) != nil)
+    }
+}
