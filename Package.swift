@@ -147,7 +147,7 @@ let package = Package(
         .testTarget(
             name: "TroupeEndpointTests",
             dependencies: [
-                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeStore",
+                "CBOR", "PeerNode", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeStore",
                 "TroupeTesting", logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -179,6 +179,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/FaultNode", swiftSettings: strict),
+        .executableTarget(
+            name: "PeerNode",
+            dependencies: [
+                "TroupeEndpoint", argumentParser, crypto,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/PeerNode", swiftSettings: strict),
         .executableTarget(
             name: "ReleaseCheck", dependencies: ["TroupeCore", "TroupeRuntime", "TroupeStore"],
             path: "Tests/ReleaseCheck",

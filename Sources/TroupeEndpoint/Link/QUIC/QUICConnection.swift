@@ -20,6 +20,9 @@ package final class QUICConnection: PeerConnection {
 
     package var roundTrip: Duration? { driver.facts.roundTrip }
 
+    /// Why it is over; nil while it is not.
+    package var ending: EndpointError? { get async { await driver.ending } }
+
     package func openStream(_ urgency: StreamUrgency) async throws(EndpointError) -> any PeerStream {
         QUICStream(try await driver.open(urgency), urgency, of: self)
     }
