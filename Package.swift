@@ -147,7 +147,8 @@ let package = Package(
         .testTarget(
             name: "TroupeEndpointTests",
             dependencies: [
-                "CBOR", "PeerNode", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeStore",
+                "CBOR", "PeerNode", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime",
+                "TroupeStore",
                 "TroupeTesting", logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
