@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import SystemPackage
 import TroupeTesting
 
 @testable import TroupeEndpoint
@@ -37,8 +38,8 @@ final class NATLab: Sendable {
     )
     .standardized.path(percentEncoded: false)
 
-    let near = EndpointKey()
-    let far = EndpointKey()
+    let near: EndpointKey
+    let far: EndpointKey
     private let directory: TemporaryDirectory
     private let environment: [String: String]
     private let rendezvous: ChildProcess
@@ -52,6 +53,8 @@ final class NATLab: Sendable {
         let pid = ProcessInfo.processInfo.processIdentifier
         environment = ["NATLAB": "t\(pid)-\(number)", "NATLAB_OWNER": "\(pid)"]
         directory = try TemporaryDirectory()
+        near = try EndpointKey.create(at: directory.path.appending("a"))
+        far = try EndpointKey.create(at: directory.path.appending("b"))
         rendezvous = ChildProcess(
             [Self.script, "exec", "srv", try ChildProcess.product("PeerNode"), "rendezvous", "--port", "9000"],
             environment: environment)
@@ -59,21 +62,13 @@ final class NATLab: Sendable {
         if turn { try run("turn") }
         try rendezvous.start()
         guard rendezvous.line(containing: "meets") != nil else {
-            throw NeverSo(description: "the rendezvous does not start")
+            throw LabFailure(description: "the rendezvous does not start")
         }
-        try Self.write(near, to: directory.path.appending("a").string)
-        try Self.write(far, to: directory.path.appending("b").string)
     }
 
     deinit {
         rendezvous.kill()
         try? run("down")
-    }
-
-    /// A key of this test's choice, in the form of its file.
-    private static func write(_ key: EndpointKey, to path: String) throws {
-        let digits = key.signing.rawRepresentation.map { String(format: "%02x", $0) }
-        try "troupe-endpoint-key-1 \(digits.joined())\n".write(toFile: path, atomically: true, encoding: .utf8)
     }
 
     /// Runs a command of the script.
@@ -82,7 +77,7 @@ final class NATLab: Sendable {
         try process.start()
         guard process.wait() == .exited(0) else {
             let said = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
-            throw NeverSo(description: "natlab \(words.joined(separator: " ")) failed: \(said)")
+            throw LabFailure(description: "natlab \(words.joined(separator: " ")) failed: \(said)")
         }
     }
 
@@ -119,4 +114,8 @@ final class NATLab: Sendable {
         dialler.wait()
         return lines
     }
+}
+
+struct LabFailure: Error, CustomStringConvertible {
+    let description: String
 }

@@ -135,9 +135,9 @@ struct PathSecurityTests {
         configuration.localAddresses = ["127.0.0.1"]
         configuration.limit = .milliseconds(200)
         let (end, _) = signallingPair()
-        let error = await #expect(throws: EndpointError.self) { [configuration] in
-            try await HolePunch.connect(
-                to: EndpointKey().id, key: EndpointKey(), configuration: configuration, signalling: end)
+        let used = configuration
+        let error = await #expect(throws: EndpointError.self) {
+            try await HolePunch.connect(to: EndpointKey().id, key: EndpointKey(), configuration: used, signalling: end)
         }
         #expect(error?.code == .timedOut)
         #expect(error.map { "\($0)".contains("hunter2") } == false)
