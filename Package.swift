@@ -51,6 +51,13 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CNNG", providers: [.apt(["libnng-dev"])]),
         .target(name: "CTroupeMemory"),
+        // Not libnice's own flags: among them is one that packages may not use, and GLib's are enough for its headers.
+        .systemLibrary(name: "CGLib", pkgConfig: "gobject-2.0", providers: [.apt(["libglib2.0-dev"])]),
+        .target(
+            name: "CTroupeQUIC", dependencies: ["CGLib"],
+            linkerSettings: [
+                "nice", "ngtcp2_crypto_gnutls", "ngtcp2", "gnutls", "gio-2.0", "gobject-2.0", "glib-2.0",
+            ].map { .linkedLibrary($0) }),
         .target(name: "CTroupeSections"),
         .target(name: "CBOR", swiftSettings: strict),
         .target(name: "TroupeCore", dependencies: ["CBOR"] + collections, swiftSettings: strict),
@@ -81,7 +88,7 @@ let package = Package(
         .target(
             name: "TroupeEndpoint",
             dependencies: [
-                "CBOR", "TroupeBroker", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
+                "CBOR", "CTroupeQUIC", "TroupeBroker", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -141,7 +148,8 @@ let package = Package(
         .testTarget(
             name: "TroupeEndpointTests",
             dependencies: [
-                "CBOR", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeStore",
+                "CBOR", "PeerNode", "Troupe", "TroupeBroker", "TroupeCore", "TroupeEndpoint", "TroupeRuntime",
+                "TroupeStore",
                 "TroupeTesting", logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -173,6 +181,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/FaultNode", swiftSettings: strict),
+        .executableTarget(
+            name: "PeerNode",
+            dependencies: [
+                "TroupeEndpoint", argumentParser, crypto,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/PeerNode", swiftSettings: strict),
         .executableTarget(
             name: "ReleaseCheck", dependencies: ["TroupeCore", "TroupeRuntime", "TroupeStore"],
             path: "Tests/ReleaseCheck",

@@ -36,6 +36,9 @@ package struct EndpointCertificate: Sendable {
         privateKey = Self.privateKeyHead + Array(key.signing.rawRepresentation)
     }
 
+    /// The `SubjectPublicKeyInfo` that an endpoint's certificate holds.
+    package static func publicKeyInfo(of id: EndpointID) -> [UInt8] { publicKeyHead + id.publicKey }
+
     /// Whose key a certificate holds, from its `SubjectPublicKeyInfo`.
     package static func id(ofPublicKeyInfo bytes: [UInt8]) throws(EndpointError) -> EndpointID {
         guard bytes.count == publicKeyHead.count + EndpointID.publicKeySizeBytes, bytes.starts(with: publicKeyHead)

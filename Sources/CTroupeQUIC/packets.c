@@ -1,0 +1,256 @@
+// Datagrams in and out, and when.
+#define _GNU_SOURCE
+#include "quic.h"
+#include <arpa/inet.h>
+#include <glib-unix.h>
+#include <gnutls/crypto.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum {
+    /// With what UDP, IP and TURN add it stays below 1 400 bytes, which all but the oddest tunnels carry.
+    DATAGRAM_MAX = 1300,
+    /// Acknowledgements go out at the latest after so many datagrams.
+    RECEIVED_PER_FLUSH = 16,
+    VECTORS = 8,
+};
+
+// MARK: The timer
+
+// A timer of GLib has a grain of a millisecond, in which BBR's pacing would lose most of a fast link.
+
+static gboolean dispatch_timer(GSource *source, GSourceFunc function, gpointer user) {
+    (void)source, (void)function;
+    troupe_quic *quic = *(troupe_quic **)user;
+    uint64_t count;
+    if (read(quic->timer_file, &count, sizeof count) < 0) return G_SOURCE_CONTINUE;
+    quic->timer_at = UINT64_MAX;
+    if (quic->connection != NULL && !quic->over) {
+        int error = ngtcp2_conn_handle_expiry(quic->connection, troupe_now());
+        if (error != 0) quic_fail(quic, error);
+        quic_send(quic);
+    }
+    quic_tell(quic);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean never_called(gpointer user) {
+    (void)user;
+    return G_SOURCE_CONTINUE;
+}
+
+bool quic_start_timer(troupe_quic *quic) {
+    static GSourceFuncs functions = {.dispatch = dispatch_timer};
+    quic->timer_at = UINT64_MAX;
+    quic->timer_file = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (quic->timer_file < 0) return false;
+    quic->timer = g_source_new(&functions, sizeof(GSource));
+    g_source_set_callback(quic->timer, never_called, g_memdup2(&quic, sizeof quic), g_free);
+    g_source_add_unix_fd(quic->timer, quic->timer_file, G_IO_IN);
+    g_source_attach(quic->timer, troupe_loop_context());
+    return true;
+}
+
+static void set_timer(troupe_quic *quic) {
+    uint64_t at = quic->over ? UINT64_MAX : ngtcp2_conn_get_expiry(quic->connection);
+    if (at == quic->timer_at) return;
+    quic->timer_at = at;
+    struct itimerspec when = {0};
+    if (at != UINT64_MAX) {
+        uint64_t moment = MAX(at, 1);
+        when.it_value = (struct timespec){.tv_sec = (time_t)(moment / NGTCP2_SECONDS), .tv_nsec = (long)(moment % NGTCP2_SECONDS)};
+    }
+    timerfd_settime(quic->timer_file, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+// MARK: The connection
+
+/// ICE chooses and changes the path below QUIC, for which it is one path between two names.
+static void name_path(ngtcp2_path_storage *path) {
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(1)};
+    struct sockaddr_in remote = {.sin_family = AF_INET, .sin_port = htons(2)};
+    ngtcp2_path_storage_init(
+        path, (ngtcp2_sockaddr *)&local, sizeof local, (ngtcp2_sockaddr *)&remote, sizeof remote, NULL);
+}
+
+static void set_up(troupe_quic *quic, ngtcp2_settings *settings, ngtcp2_transport_params *parameters) {
+    const troupe_quic_configuration *configuration = &quic->configuration;
+    ngtcp2_settings_default(settings);
+    settings->cc_algo = NGTCP2_CC_ALGO_BBR;
+    settings->initial_ts = troupe_now();
+    // What is lost of the first flight is sent again after three of these.
+    settings->initial_rtt = 100 * NGTCP2_MILLISECONDS;
+    settings->max_tx_udp_payload_size = DATAGRAM_MAX;
+    settings->no_tx_udp_payload_size_shaping = 1;
+    settings->no_pmtud = 1;
+    settings->handshake_timeout = configuration->handshake_ms * NGTCP2_MILLISECONDS;
+    ngtcp2_transport_params_default(parameters);
+    parameters->initial_max_stream_data_bidi_local = configuration->stream_window_initial;
+    parameters->initial_max_stream_data_bidi_remote = configuration->stream_window_initial;
+    // What arrives is credited at once: the windows of the streams are what bounds memory, so none can hold up another.
+    parameters->initial_max_data = 4 * configuration->stream_window_max;
+    parameters->initial_max_streams_bidi = configuration->streams_max;
+    parameters->max_idle_timeout = configuration->idle_ms * NGTCP2_MILLISECONDS;
+    parameters->max_udp_payload_size = 1500;
+    parameters->active_connection_id_limit = 2;
+    parameters->disable_active_migration = 1;
+}
+
+static void made(troupe_quic *quic) {
+    ngtcp2_conn_set_tls_native_handle(quic->connection, quic->session);
+    ngtcp2_conn_set_keep_alive_timeout(
+        quic->connection, quic->configuration.keep_alive_ms * NGTCP2_MILLISECONDS);
+}
+
+static ngtcp2_cid random_id(size_t size) {
+    ngtcp2_cid id = {.datalen = size};
+    gnutls_rnd(GNUTLS_RND_RANDOM, id.data, size);
+    return id;
+}
+
+bool quic_make_client(troupe_quic *quic) {
+    ngtcp2_callbacks callbacks;
+    ngtcp2_settings settings;
+    ngtcp2_transport_params parameters;
+    quic_set_callbacks(&callbacks);
+    set_up(quic, &settings, &parameters);
+    name_path(&quic->path);
+    ngtcp2_cid source = random_id(8), destination = random_id(18);
+    int error = ngtcp2_conn_client_new(
+        &quic->connection, &destination, &source, &quic->path.path, NGTCP2_PROTO_VER_V1, &callbacks, &settings,
+        &parameters, NULL, quic);
+    if (error != 0) return false;
+    made(quic);
+    return true;
+}
+
+/// Makes the server's side when the first packet of a client is there; anything else is passed over.
+static bool accept_client(troupe_quic *quic, const uint8_t *bytes, size_t size) {
+    ngtcp2_pkt_hd head;
+    if (quic->configuration.is_client || ngtcp2_accept(&head, bytes, size) != 0) return false;
+    ngtcp2_callbacks callbacks;
+    ngtcp2_settings settings;
+    ngtcp2_transport_params parameters;
+    quic_set_callbacks(&callbacks);
+    set_up(quic, &settings, &parameters);
+    parameters.original_dcid = head.dcid;
+    name_path(&quic->path);
+    ngtcp2_cid source = random_id(8);
+    int error = ngtcp2_conn_server_new(
+        &quic->connection, &head.scid, &source, &quic->path.path, head.version, &callbacks, &settings, &parameters, NULL,
+        quic);
+    if (error != 0) return false;
+    made(quic);
+    return true;
+}
+
+// MARK: In
+
+void quic_receive(void *context, const uint8_t *bytes, size_t size) {
+    troupe_quic *quic = context;
+    if (quic->over || (quic->connection == NULL && !accept_client(quic, bytes, size))) return;
+    ngtcp2_pkt_info information = {0};
+    int error = ngtcp2_conn_read_pkt(quic->connection, &quic->path.path, &information, bytes, size, troupe_now());
+    if (error != 0 && error != NGTCP2_ERR_DISCARD_PKT) quic_fail(quic, error);
+    if (++quic->received_since_flush >= RECEIVED_PER_FLUSH) {
+        quic_send(quic);
+        quic_tell(quic);
+    } else {
+        quic_flush_soon(quic);
+    }
+}
+
+// MARK: Out
+
+static stream *next_to_send(troupe_quic *quic) {
+    for (int urgency = 0; urgency < URGENCIES; urgency++) {
+        stream *stream = g_queue_peek_head(&quic->ready[urgency]);
+        if (stream != NULL) return stream;
+    }
+    return NULL;
+}
+
+static void take_off(troupe_quic *quic, stream *stream) {
+    g_queue_remove(&quic->ready[stream->urgency], stream);
+    stream->queued = false;
+}
+
+/// Whether to go on with another packet after ngtcp2 has refused to take bytes of this stream.
+static bool pass_over(troupe_quic *quic, stream *stream, ngtcp2_ssize error, bool *connection_full) {
+    switch (error) {
+    case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        // Either the stream's window is full, which will be said when it opens, or the connection's.
+        if (ngtcp2_conn_get_max_data_left(quic->connection) == 0) *connection_full = true;
+        else stream->window_full = true, take_off(quic, stream);
+        return true;
+    case NGTCP2_ERR_STREAM_SHUT_WR:
+    case NGTCP2_ERR_STREAM_NOT_FOUND:
+        stream->write_over = true;
+        take_off(quic, stream);
+        return true;
+    default: quic_fail(quic, (int)error); return false;
+    }
+}
+
+/// Sends one packet; false when there is nothing more to send now.
+static bool send_packet(troupe_quic *quic, uint64_t now, size_t *sent, bool *connection_full) {
+    uint8_t packet[DATAGRAM_MAX];
+    ngtcp2_vec vectors[VECTORS];
+    ngtcp2_path_storage path;
+    ngtcp2_path_storage_zero(&path);
+    stream *stream = *connection_full ? NULL : next_to_send(quic);
+    size_t count = stream == NULL ? 0 : stream_vectors(stream, vectors, VECTORS);
+    uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    if (stream != NULL && stream->finishing) {
+        size_t offered = 0;
+        for (size_t at = 0; at < count; at++) offered += vectors[at].len;
+        if (offered == stream->unsent_size) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+    }
+    ngtcp2_ssize taken = -1;
+    ngtcp2_pkt_info information;
+    ngtcp2_ssize size = ngtcp2_conn_writev_stream(
+        quic->connection, &path.path, &information, packet, sizeof packet, &taken, flags, stream == NULL ? -1 : stream->id,
+        vectors, count, now);
+    if (size < 0) {
+        if (stream == NULL) {
+            quic_fail(quic, (int)size);
+            return false;
+        }
+        return pass_over(quic, stream, size, connection_full);
+    }
+    if (stream != NULL && taken >= 0) {
+        bool last = (flags & NGTCP2_WRITE_STREAM_FLAG_FIN) != 0 && (size_t)taken == stream->unsent_size;
+        stream_sent(stream, (size_t)taken);
+        stream->finish_sent |= last;
+        take_off(quic, stream);
+        // To the end of its row, so that streams of one urgency share.
+        if (stream_has_work(stream)) stream_queue(quic, stream);
+    }
+    if (size == 0) return false;
+    troupe_ice_send(quic->ice, packet, (size_t)size);
+    *sent += (size_t)size;
+    return true;
+}
+
+void quic_send(troupe_quic *quic) {
+    quic->received_since_flush = 0;
+    if (quic->connection == NULL || quic->over) return;
+    uint64_t now = troupe_now();
+    size_t quantum = ngtcp2_conn_get_send_quantum(quic->connection), sent = 0;
+    bool connection_full = false;
+    while (sent < quantum && !quic->over && send_packet(quic, now, &sent, &connection_full)) {}
+    if (quic->over) return;
+    ngtcp2_conn_update_pkt_tx_time(quic->connection, now);
+    set_timer(quic);
+}
+
+void quic_send_close(troupe_quic *quic, const ngtcp2_connection_close_error *error) {
+    uint8_t packet[DATAGRAM_MAX];
+    ngtcp2_path_storage path;
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_pkt_info information;
+    ngtcp2_ssize size = ngtcp2_conn_write_connection_close(
+        quic->connection, &path.path, &information, packet, sizeof packet, error, troupe_now());
+    if (size > 0) troupe_ice_send(quic->ice, packet, (size_t)size);
+}

@@ -1,0 +1,131 @@
+import NIOCore
+
+/// What stands between this machine and its peers, for `troupe endpoint nat`.
+package struct NATReport: Sendable, Hashable, Codable {
+    package enum Mapping: String, Sendable, Hashable, Codable, CaseIterable {
+        /// Servers see the machine's own address.
+        case none
+        /// One outside address for all destinations: a hole can be punched ("cone").
+        case endpointIndependent
+        /// Another outside address for each destination ("symmetric").
+        case endpointDependent
+        /// Fewer than two servers answered.
+        case unknown
+    }
+
+    /// Whether a TURN server gave an address at which peers reach this machine.
+    package struct TURN: Sendable, Hashable, Codable {
+        package var server: String
+        package var works: Bool
+    }
+
+    /// What each STUN server saw, in the order of the configuration.
+    package var seenAs: [String?]
+    package var mapping: Mapping
+    package var turn: [TURN]
+
+    /// Whether a datagram came back from anybody.
+    package var passesUDP: Bool { seenAs.contains { $0 != nil } }
+
+    /// What will work and what will not, a sentence a line.
+    package var words: [String] { [mappingWords, turnWords] }
+
+    private var mappingWords: String {
+        guard passesUDP else {
+            return "UDP is blocked, or no STUN server answers: no hole can be punched from here"
+        }
+        return switch mapping {
+        case .none:
+            "no NAT: peers reach this machine directly, if its firewall lets UDP in"
+        case .endpointIndependent:
+            "a NAT that keeps one address for all destinations (cone): holes can be punched to peers behind the same kind or "
+                + "none; to a peer behind a symmetric one only if this NAT lets strangers in, else TURN is needed"
+        case .endpointDependent:
+            "a NAT that takes another address for each destination (symmetric): a direct path only to peers without NAT, or "
+                + "whose NAT lets strangers in; to all others TURN is needed"
+        case .unknown:
+            "a NAT of unknown kind: name two STUN servers, or one that answers on two addresses"
+        }
+    }
+
+    private var turnWords: String {
+        let working = turn.filter(\.works)
+        if let first = working.first { return "through \(first.server) every peer can be reached" }
+        if !turn.isEmpty { return "no TURN server works: check its address, and the user and password" }
+        let isHard = !passesUDP || mapping == .endpointDependent
+        return isHard
+            ? "no TURN server is configured: what cannot be punched goes through the relay, if its policy allows"
+            : "no TURN server is configured"
+    }
+
+    /// Asks the servers of a configuration; takes at most ten seconds.
+    package static func make(_ configuration: ICEConfiguration) async throws(EndpointError) -> NATReport {
+        guard !configuration.stun.isEmpty || !configuration.turn.isEmpty else {
+            throw EndpointError(
+                .invalidArgument, "there is nobody to ask: name STUN or TURN servers in the configuration")
+        }
+        // A TURN server over UDP answers the questions of STUN as well.
+        var named = configuration.stun
+        for turn in configuration.turn where turn.transport == .udp && !named.contains(turn.address) {
+            named.append(turn.address)
+        }
+        var asked: [SocketAddress] = []
+        for server in named {
+            if let address = await ICEServers.socketAddress(server), address.protocol == .inet { asked.append(address) }
+        }
+        let seen = asked.isEmpty ? STUNProbe.Result(localPort: 0, mapped: []) : try await STUNProbe.run(asked)
+        return NATReport(
+            seenAs: seen.mapped.map { $0.map { "\($0.host):\($0.port)" } }, mapping: mapping(seen),
+            turn: await tryTURN(configuration))
+    }
+
+    private static func mapping(_ seen: STUNProbe.Result) -> Mapping {
+        let mapped = seen.mapped.compactMap { $0 }
+        guard let first = mapped.first else { return .unknown }
+        if first.port == seen.localPort, isOwn(first.host) { return .none }
+        guard mapped.count > 1 else { return .unknown }
+        return mapped.allSatisfy { $0 == first } ? .endpointIndependent : .endpointDependent
+    }
+
+    private static func isOwn(_ host: String) -> Bool {
+        let devices = (try? System.enumerateDevices()) ?? []
+        return devices.contains { $0.address?.ipAddress == host }
+    }
+
+    /// Asks each TURN server for an address, as a connection would.
+    private static func tryTURN(_ configuration: ICEConfiguration) async -> [TURN] {
+        await withTaskGroup { group in
+            for (index, server) in configuration.turn.prefix(4).enumerated() {
+                group.addTask { (index, TURN(server: "\(server)", works: await works(server, configuration))) }
+            }
+            var results: [(Int, TURN)] = []
+            for await result in group { results.append(result) }
+            return results.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    private static func works(_ server: TURNServer, _ configuration: ICEConfiguration) async -> Bool {
+        var alone = configuration
+        alone.stun = []
+        alone.turn = [server]
+        guard let servers = try? await ICEServers.resolve(alone) else { return false }
+        let (events, feed) = AsyncStream<PathEvent>.makeStream(bufferingPolicy: .bufferingOldest(256))
+        // No connection comes of it, so whose peer it would be does not matter.
+        let driver = PathDriver(peer: EndpointKey().id) { feed.yield($0) }
+        let limit = Task {
+            // Ends the wait for a server that is silent; libnice would wait longer.
+            try? await Task.sleep(for: .seconds(5))
+            feed.finish()
+        }
+        defer { limit.cancel() }
+        var isRelayed = false
+        if (try? await driver.begin(controlling: true, servers: servers, configuration: alone)) != nil {
+            for await event in events {
+                if case .candidate(let line) = event, CandidateType(ofCandidate: line) == .relayed { isRelayed = true }
+                if isRelayed || event == .gathered { break }
+            }
+        }
+        await driver.close(EndpointError(.closed, "only a trial"))
+        return isRelayed
+    }
+}
