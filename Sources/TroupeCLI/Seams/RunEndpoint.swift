@@ -25,6 +25,9 @@ func runEndpoint(
         var configuration = Endpoint.Configuration(
             site: settings.site, key: try EndpointKey.load(from: home.keyFile), trust: try home.trust())
         configuration.listen = settings.listen
+        configuration.relay = try settings.relay?.configuration(key: configuration.key, site: settings.site)
+        configuration.mayForward = settings.relay?.forwarding ?? false
+        if settings.relay != nil { configuration.ice = try settings.nat?.configuration() ?? ICEConfiguration() }
         for text in [home.socket] + settings.local { configuration.local.append(try BrokerAddress(text)) }
         if let connector = try Exchange.objectConnector(url) {
             try configuration.stores.register(Store(name: Exchange.objectStoreName, connector: connector))

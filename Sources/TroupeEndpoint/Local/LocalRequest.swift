@@ -3,6 +3,8 @@ package enum LocalRequest: Hashable, Sendable, Codable {
     case status
     /// Sends a few bytes to a site and back.
     case test(site: String)
+    /// What kind of NAT the endpoint is behind.
+    case nat
     /// Bytes of an object at another site; at most ``LocalRequest/pieceSizeBytesMax`` of them.
     case object(site: String, store: String, key: String, from: Int, count: Int)
 
@@ -11,6 +13,7 @@ package enum LocalRequest: Hashable, Sendable, Codable {
 
 package enum LocalAnswer: Hashable, Sendable, Codable {
     case status(EndpointStatus)
+    case nat(NATReport)
     case tested(roundTripMicroseconds: Int64, path: String)
     /// The size of the whole object, and the bytes.
     case object(sizeBytes: Int, bytes: [UInt8])

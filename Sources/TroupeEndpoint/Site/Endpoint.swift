@@ -26,6 +26,12 @@ package final class Endpoint: Service {
         package var local: [BrokerAddress] = []
         package var stores = StoreRegistry()
         package var options = EndpointOptions()
+        /// Where peers find each other that have no address; nil is nowhere.
+        package var relay: RelayClientConfiguration?
+        /// How paths through NATs are found; needs a relay.
+        package var ice: ICEConfiguration?
+        /// Whether the relay may pass on what both sides have sealed, where no other path is found.
+        package var mayForward = true
 
         package init(site: String, key: EndpointKey, trust: TrustFile) {
             self.site = site
@@ -43,6 +49,7 @@ package final class Endpoint: Service {
     private let objects: ObjectServer
     private let carriers: [SiteCarrier]
     private let changes = Nudge()
+    private let paths: Paths
 
     private struct State {
         var peers: [EndpointID: Peer] = [:]
@@ -66,6 +73,11 @@ package final class Endpoint: Service {
         carriers = exchange.shards.enumerated().map { index, shard in
             SiteCarrier(index: index, shard: shard, clock: clock, logger: logger) { changes.poke() }
         }
+        paths = Paths(
+            key: configuration.key, credentials: credentials, ice: configuration.ice,
+            relay: try configuration.relay.map { relay throws(EndpointError) in try RelayClient(relay, logger: logger)
+            },
+            mayForward: configuration.mayForward, logger: logger)
         state = Mutex(State(trust: TrustFile()))
     }
 
@@ -94,6 +106,10 @@ package final class Endpoint: Service {
                     peers.cancelAll()
                 }
             }
+            let owner = Paths.Owner(
+                accepts: { [weak self] in self?.knows($0) ?? false }, adopt: { [weak self] in self?.adopt($0) },
+                wake: { [weak self] id in self?.state.withLock { $0.peers[id] }?.wake() })
+            group.addTask { await self.paths.run(for: owner) }
             let new = try await self.apply(configuration.trust)
             for peer in new { arrivals.continuation.yield(peer) }
             self.onNewPeer.withLock { $0 = { arrivals.continuation.yield($0) } }
@@ -148,22 +164,14 @@ package final class Endpoint: Service {
             state.trust = trust
         }
         for peer in gone { peer.part() }
+        try paths.watch(Set(trust.peers.map(\.id)))
         changes.poke()
         return new
     }
 
     private func makePeer(_ trusted: TrustedPeer) -> Peer {
         Peer(trusted, local: local, objects: objects, options: configuration.options, logger: logger) {
-            [credentials, logger] trusted throws(EndpointError) in
-            var addresses: [HostPort] = []
-            for address in trusted.addresses { addresses.append(try HostPort(parsing: address)) }
-            guard !addresses.isEmpty else {
-                throw EndpointError(
-                    .unreachable,
-                    "no address of site \(trusted.site) is known; it is reached when it connects to this one")
-            }
-            return try await DirectDialler.connect(
-                to: addresses, expecting: trusted.id, credentials: credentials, logger: logger)
+            [paths] trusted throws(EndpointError) in try await paths.dial(trusted)
         }
     }
 
@@ -210,6 +218,7 @@ package final class Endpoint: Service {
         case .test(let site):
             let (roundTrip, path) = try await test(site)
             return .tested(roundTripMicroseconds: Int64(roundTrip / .microseconds(1)), path: path.description)
+        case .nat: return .nat(try await reportNAT())
         case .object(let site, let store, let key, let from, let count):
             guard from >= 0, (0...LocalRequest.pieceSizeBytesMax).contains(count) else {
                 throw EndpointError(.invalidArgument, "\(count) bytes at once are more than 4 MiB")
@@ -245,17 +254,20 @@ package final class Endpoint: Service {
         for address in configuration.listen { addresses.append(try HostPort(parsing: address)) }
         let listener = try await DirectListener.bind(
             to: addresses, credentials: credentials, logger: logger,
-            accepts: { [weak self] id in self?.state.withLock { $0.peers[id] != nil } ?? false },
-            onConnection: { [weak self] connection in
-                guard let peer = self?.state.withLock({ $0.peers[connection.peer] }) else {
-                    // Unstructured: a connection that nobody wants any more.
-                    Task { await connection.close() }
-                    return
-                }
-                peer.adopt(connection)
-            })
+            accepts: { [weak self] in self?.knows($0) ?? false }, onConnection: { [weak self] in self?.adopt($0) })
         state.withLock { $0.listens = listener.addresses.map(\.description) }
         return listener
+    }
+
+    private func knows(_ id: EndpointID) -> Bool { state.withLock { $0.peers[id] != nil } }
+
+    private func adopt(_ connection: any PeerConnection) {
+        guard let peer = state.withLock({ $0.peers[connection.peer] }) else {
+            // Unstructured: a connection that nobody wants any more.
+            Task { await connection.close() }
+            return
+        }
+        peer.adopt(connection)
     }
 
     // MARK: Looking
@@ -265,7 +277,18 @@ package final class Endpoint: Service {
         return EndpointStatus(
             site: configuration.site, id: configuration.key.id.text, exchange: exchange.address,
             durability: "\(exchange.durability.level.rawValue) (\(exchange.durability.detail))", listens: listens,
-            peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()))
+            relays: paths.relays.map {
+                RelayView(url: $0.url.description, isConnected: $0.isConnected, failure: $0.failure?.message)
+            }, peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()))
+    }
+
+    /// What kind of NAT this host is behind, and what will work.
+    package func reportNAT() async throws(EndpointError) -> NATReport {
+        guard let ice = configuration.ice else {
+            throw EndpointError(
+                .invalidArgument, "no STUN server is configured: name two with \"stun\" in the endpoint's settings")
+        }
+        return try await NATReport.make(ice)
     }
 
     /// Sends a few bytes to a site and back.

@@ -6,8 +6,16 @@ package struct EndpointStatus: Codable, Sendable, Hashable {
     package var durability: String
     /// Where other endpoints can connect to.
     package var listens: [String]
+    package var relays: [RelayView]
     package var peers: [PeerStatus]
     package var pid: Int
+}
+
+/// How it stands with a relay.
+package struct RelayView: Codable, Sendable, Hashable {
+    package var url: String
+    package var isConnected: Bool
+    package var failure: String?
 }
 
 /// What an endpoint tells of another site.

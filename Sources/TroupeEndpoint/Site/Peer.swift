@@ -16,6 +16,8 @@ final class Peer: Sendable {
         var failure: EndpointError?
         var linkedAt: ContinuousClock.Instant?
         var isGone = false
+        /// Counts what makes another try worth while.
+        var wakes = 0
     }
     private let state: Mutex<State>
     private let local: LocalSite
@@ -52,6 +54,9 @@ final class Peer: Sendable {
         // What runs under another policy or to another key ends.
         if old != trusted { closeAll() }
     }
+
+    /// It has come, or may be reached again: whoever waits to try does not.
+    func wake() { state.withLock { $0.wakes += 1 } }
 
     /// It is trusted no more.
     func part() {
@@ -126,11 +131,11 @@ final class Peer: Sendable {
     private func pause(after failures: Int) async {
         let most = min(options.retryPauseMax, options.retryPauseMin * (1 << min(failures, 10)))
         let pause = most * Double.random(in: 0.5...1)
-        let before = state.withLock { $0.connectionCount }
+        let before = state.withLock { $0.wakes }
         let end = ContinuousClock.now + pause
         while ContinuousClock.now < end, !Task.isCancelled {
-            // The other side may have come to us meanwhile.
-            if state.withLock({ $0.connectionCount }) != before { return }
+            // The other side may have come to us, or to a relay, meanwhile.
+            if state.withLock({ $0.wakes }) != before { return }
             try? await Task.sleep(for: min(.milliseconds(100), pause))
         }
     }
@@ -163,6 +168,7 @@ final class Peer: Sendable {
     func adopt(_ connection: any PeerConnection) {
         let number = state.withLock { state in
             state.connectionCount += 1
+            state.wakes += 1
             state.connections.append((state.connectionCount, connection))
             state.failure = nil
             state.linkedAt = .now

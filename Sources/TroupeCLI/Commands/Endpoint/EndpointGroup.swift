@@ -20,7 +20,7 @@ struct EndpointGroup: ParsableCommand {
             """,
         subcommands: [
             EndpointInit.self, EndpointStart.self, EndpointStop.self, EndpointStatusCommand.self, EndpointList.self,
-            TrustGroup.self, EndpointTest.self,
+            TrustGroup.self, EndpointTest.self, EndpointNAT.self,
         ])
 }
 
@@ -85,6 +85,7 @@ struct EndpointInit: EndpointCommand {
             "A further address for the site's own processes: ipc:///path, tcp://host:port?token-file=path.",
             valueName: "url"))
     var local: [String] = []
+    @OptionGroup var paths: PathOptions
     @OptionGroup var options: EndpointOptions
 
     struct Row: Encodable {
@@ -94,7 +95,9 @@ struct EndpointInit: EndpointCommand {
     }
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
-        let settings = EndpointSettings(site: site, exchange: exchange, listen: listen, local: local)
+        var settings = EndpointSettings(site: site, exchange: exchange, listen: listen, local: local)
+        settings.relay = paths.relaySettings
+        settings.nat = paths.natSettings
         let id = try home.make(settings)
         if options.json {
             return try terminal.print(json: Row(site: site, id: id.text, directory: home.directory.string))
@@ -103,6 +106,77 @@ struct EndpointInit: EndpointCommand {
         try terminal.print("id         \(id)")
         try terminal.print("directory  \(home.directory)")
         terminal.note("other sites make it known with: troupe endpoint trust add \(site) \(id)")
+    }
+}
+
+/// How other sites are found and reached that have no address.
+struct PathOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A relay, where sites find each other; may be repeated.", valueName: "wss://host"))
+    var relay: [String] = []
+    @Option(help: ArgumentHelp("The tenant at the relay.", valueName: "name")) var relayTenant: String?
+    @Option(help: ArgumentHelp("A file with the token for the relay.", valueName: "file")) var relayTokenFile: String?
+    @Option(help: ArgumentHelp("Certificates of authorities for the relay (PEM).", valueName: "file"))
+    var relayCa: String?
+    @Flag(help: "Do not let a relay pass on what the two sites have sealed, where no other path is found.")
+    var noForwarding = false
+    @Option(
+        help: ArgumentHelp("A STUN server; two of them tell what kind of NAT there is.", valueName: "host:port"))
+    var stun: [String] = []
+    @Option(help: ArgumentHelp("A TURN server, tried by UDP and by TCP.", valueName: "host:port"))
+    var turn: [String] = []
+    @Option(help: ArgumentHelp("The user at the TURN server.", valueName: "name")) var turnUser = ""
+    @Option(help: ArgumentHelp("A file with the password for the TURN server.", valueName: "file"))
+    var turnPasswordFile: String?
+
+    func validate() throws {
+        guard turn.isEmpty || turnPasswordFile != nil else {
+            throw ValidationError("--turn needs --turn-user and --turn-password-file")
+        }
+        guard relay.isEmpty || stun.isEmpty || turn.count < 9 else {
+            throw ValidationError("at most 8 TURN servers are tried")
+        }
+        guard !relay.isEmpty || (stun.isEmpty && turn.isEmpty) else {
+            throw ValidationError(
+                "--stun and --turn need a --relay, by which two sites tell each other their addresses")
+        }
+    }
+
+    var relaySettings: RelaySettings? {
+        guard !relay.isEmpty else { return nil }
+        return RelaySettings(
+            urls: relay, tenant: relayTenant, tokenFile: relayTokenFile.map(Self.absolute),
+            authoritiesFile: relayCa.map(Self.absolute), forwarding: !noForwarding)
+    }
+
+    var natSettings: NATSettings? {
+        guard !stun.isEmpty || !turn.isEmpty else { return nil }
+        let servers = turn.flatMap { server in
+            ["udp", "tcp"].map {
+                NATSettings.TURN(
+                    server: server, user: turnUser, passwordFile: Self.absolute(turnPasswordFile ?? ""), transport: $0)
+            }
+        }
+        return NATSettings(stun: stun, turn: servers)
+    }
+
+    /// The endpoint may run elsewhere than where it is made.
+    private static func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    }
+}
+
+struct EndpointNAT: EndpointCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nat", abstract: "Tell what kind of NAT the endpoint is behind, and what will work.")
+
+    @OptionGroup var options: EndpointOptions
+
+    func run(at home: EndpointHome, _ terminal: Terminal) async throws {
+        guard case .nat(let report) = try await askEndpoint(home, .nat, timeout: .seconds(60)) else {
+            throw Failure(.unavailable, "the endpoint answered something else; is it of another version?")
+        }
+        if options.json { return try terminal.print(json: report) }
+        for line in report.words { try terminal.print(Escape.line(line)) }
     }
 }
 

@@ -12,6 +12,10 @@ enum EndpointView {
         try terminal.print("exchange    \(Escape.line(status.exchange))")
         try terminal.print("durability  \(Escape.line(status.durability))")
         try terminal.print("listens     \(Escape.line(listens))")
+        for relay in status.relays {
+            let state = relay.isConnected ? "connected" : relay.failure ?? "not connected"
+            try terminal.print("relay       \(Escape.line(relay.url)) (\(Escape.line(state)))")
+        }
         try terminal.print("sites       \(status.peers.count) known, \(linked) linked")
         try terminal.print("process     \(status.pid)")
     }

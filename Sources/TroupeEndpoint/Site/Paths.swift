@@ -1,0 +1,231 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// The ways to other endpoints: directly, through their NATs, through a TURN server, and through a relay, whichever is to be
+/// had. Nobody has to choose.
+///
+/// Direct addresses are tried first. Where there is none, or none answers, the two endpoints look for a path by ICE, whose
+/// messages the relay passes on; and where that finds none either, the relay passes on what both seal end to end.
+final class Paths: Sendable {
+    private let key: EndpointKey
+    private let credentials: LinkCredentials
+    private let ice: ICEConfiguration?
+    private let relay: RelayClient?
+    private let mayForward: Bool
+    private let logger: Logger
+
+    /// One search for a path to a peer at a time, whoever begins it.
+    private struct Search {
+        var signals: AsyncStream<[UInt8]>.Continuation
+        var task: Task<Result<any PeerConnection, EndpointError>, Never>
+    }
+    private let searches = Mutex<[EndpointID: Search]>([:])
+
+    /// Who owns what others bring about.
+    struct Owner: Sendable {
+        var accepts: @Sendable (EndpointID) -> Bool
+        var adopt: @Sendable (any PeerConnection) -> Void
+        /// A peer is there, or has just come.
+        var wake: @Sendable (EndpointID) -> Void
+    }
+    private let owner = Mutex<Owner?>(nil)
+
+    /// How long direct addresses are tried alone.
+    private static let headStart = Duration.milliseconds(500)
+    private static let signalsMax = 64
+
+    init(
+        key: EndpointKey, credentials: LinkCredentials, ice: ICEConfiguration?, relay: RelayClient?, mayForward: Bool,
+        logger: Logger
+    ) {
+        self.key = key
+        self.credentials = credentials
+        self.ice = ice
+        self.relay = relay
+        self.mayForward = mayForward
+        self.logger = logger
+    }
+
+    var relays: [RelayStatus] { relay?.status ?? [] }
+
+    /// Watches for peers at the relays.
+    func watch(_ ids: Set<EndpointID>) throws(EndpointError) { try relay?.watch(ids) }
+
+    /// Answers peers that look for a path, until the task is cancelled.
+    func run(for owner: Owner) async {
+        self.owner.withLock { $0 = owner }
+        guard let relay else { return }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await relay.run() }
+            group.addTask { for await signal in relay.signals { self.take(signal) } }
+            group.addTask {
+                for await change in relay.presence where change.isPresent { owner.wake(change.id) }
+            }
+            group.addTask { await self.takePipes(of: relay, for: owner) }
+        }
+    }
+
+    // MARK: Dialling
+
+    /// Connects to a peer by the first way that leads there.
+    func dial(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        var addresses: [HostPort] = []
+        for address in peer.addresses { addresses.append(try HostPort(parsing: address)) }
+        guard relay != nil || !addresses.isEmpty else {
+            throw EndpointError(
+                .unreachable,
+                "neither an address of site \(peer.site) nor a relay is known; it is reached when it connects to this one"
+            )
+        }
+        guard relay != nil else { return try await direct(peer, addresses) }
+        guard !addresses.isEmpty else { return try await indirect(peer) }
+        return try await race(peer, addresses)
+    }
+
+    private func direct(_ peer: TrustedPeer, _ addresses: [HostPort]) async throws(EndpointError) -> any PeerConnection
+    {
+        try await DirectDialler.connect(to: addresses, expecting: peer.id, credentials: credentials, logger: logger)
+    }
+
+    /// Direct addresses, and after a moment also the other ways.
+    private func race(_ peer: TrustedPeer, _ addresses: [HostPort]) async throws(EndpointError) -> any PeerConnection {
+        let result = await withTaskGroup(of: Result<any PeerConnection, EndpointError>.self) { group in
+            group.addTask { await Self.result { () throws(EndpointError) in try await self.direct(peer, addresses) } }
+            group.addTask {
+                try? await Task.sleep(for: Self.headStart)
+                guard !Task.isCancelled else { return .failure(EndpointError(.closed, "not needed")) }
+                return await Self.result { () throws(EndpointError) in try await self.indirect(peer) }
+            }
+            var failures: [EndpointError] = []
+            while let next = await group.next() {
+                switch next {
+                case .success(let connection):
+                    group.cancelAll()
+                    // The other way may have led there too.
+                    for await late in group { if case .success(let late) = late { await late.close() } }
+                    return Result<any PeerConnection, EndpointError>.success(connection)
+                case .failure(let error): failures.append(error)
+                }
+            }
+            let reasons = failures.map(\.message).joined(separator: "; ")
+            return .failure(EndpointError(failures.first?.code ?? .unreachable, reasons))
+        }
+        return try result.get()
+    }
+
+    private static func result(
+        _ body: @Sendable () async throws(EndpointError) -> any PeerConnection
+    ) async -> Result<any PeerConnection, EndpointError> {
+        do throws(EndpointError) {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Through NATs, else through the relay.
+    private func indirect(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        var reason: EndpointError?
+        if ice != nil {
+            do throws(EndpointError) {
+                return try await search(peer.id)
+            } catch {
+                reason = error
+                logger.info(
+                    "no path through NATs was found", metadata: ["site": "\(peer.site)", "error": "\(error)"])
+            }
+        }
+        guard mayForward, let relay, !Task.isCancelled else {
+            throw reason ?? EndpointError(.unreachable, "site \(peer.site) can be reached by no way that is configured")
+        }
+        do throws(EndpointError) {
+            let channel = try await relay.openPipe(to: peer.id)
+            return try await MuxConnection.establish(
+                on: channel, as: .client(expecting: peer.id), credentials: credentials,
+                path: PeerPath(.relayed, relayNames), logger: logger)
+        } catch {
+            throw EndpointError(
+                error.code, [reason?.message, error.message].compactMap(\.self).joined(separator: "; "))
+        }
+    }
+
+    private var relayNames: String { relays.filter(\.isConnected).map(\.url.description).joined(separator: ",") }
+
+    // MARK: ICE
+
+    /// Looks for a path together with the peer; joins a search that is under way.
+    private func search(_ peer: EndpointID) async throws(EndpointError) -> any PeerConnection {
+        try await begin(peer, with: nil).task.value.get()
+    }
+
+    private func begin(_ peer: EndpointID, with signal: [UInt8]?) -> Search {
+        let search = searches.withLock { searches in
+            if let search = searches[peer] { return search }
+            let (stream, continuation) = AsyncStream<[UInt8]>.makeStream(
+                bufferingPolicy: .bufferingOldest(Self.signalsMax))
+            // Unstructured: shared by all who look for the peer; bounded by the limit of the search.
+            let task = Task { await self.punch(peer, stream) }
+            let search = Search(signals: continuation, task: task)
+            searches[peer] = search
+            return search
+        }
+        if let signal { search.signals.yield(signal) }
+        return search
+    }
+
+    private func punch(
+        _ peer: EndpointID, _ incoming: AsyncStream<[UInt8]>
+    ) async -> Result<any PeerConnection, EndpointError> {
+        defer { searches.withLock { $0[peer] = nil } }
+        guard let ice, let relay else { return .failure(EndpointError(.unreachable, "no relay is configured")) }
+        let signalling = Signalling(
+            send: { bytes in
+                // What is lost is said again.
+                try? await relay.signal(to: peer, bytes: bytes)
+            }, incoming: incoming)
+        do throws(EndpointError) {
+            return .success(
+                try await HolePunch.connect(to: peer, key: key, configuration: ice, signalling: signalling))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func take(_ signal: RelaySignal) {
+        guard let owner = owner.withLock({ $0 }), owner.accepts(signal.from), ice != nil else { return }
+        if let search = searches.withLock({ $0[signal.from] }) {
+            search.signals.yield(signal.bytes)
+            return
+        }
+        let search = begin(signal.from, with: signal.bytes)
+        // Unstructured: it ends with the search.
+        Task {
+            if case .success(let connection) = await search.task.value { owner.adopt(connection) }
+        }
+    }
+
+    // MARK: Pipes
+
+    private func takePipes(of relay: RelayClient, for owner: Owner) async {
+        await withDiscardingTaskGroup { group in
+            for await pipe in relay.pipes {
+                guard mayForward, owner.accepts(pipe.from) else {
+                    pipe.channel.close(promise: nil)
+                    continue
+                }
+                group.addTask {
+                    do throws(EndpointError) {
+                        let connection = try await MuxConnection.establish(
+                            on: pipe.channel, as: .server(accepts: { $0 == pipe.from && owner.accepts($0) }),
+                            credentials: self.credentials, path: PeerPath(.relayed, self.relayNames),
+                            logger: self.logger)
+                        owner.adopt(connection)
+                    } catch {
+                        self.logger.info("a pipe through the relay came to nothing", metadata: ["error": "\(error)"])
+                    }
+                }
+            }
+        }
+    }
+}
