@@ -120,7 +120,11 @@ let package = Package(
             dependencies: ["CBOR", "TroupeCore", "TroupeStore", logging, subprocess],
             swiftSettings: strict),
         .target(
-            name: "TroupeSoak", dependencies: ["Troupe", "TroupeCore", "TroupeRuntime", "TroupeTesting"],
+            name: "TroupeSoak",
+            dependencies: [
+                "Troupe", "TroupeCore", "TroupeEndpoint", "TroupeRuntime", "TroupeTesting",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "TroupeSimulation",

@@ -27,6 +27,7 @@ struct SoakRun: AsyncParsableCommand {
               troupe soak --start redis --minutes 10       on a redis-server of its own, appendfsync always
               troupe soak --exchange redis://host --faults kill-worker,kill-caller
               troupe soak --seed 7 --kills-per-hour 600    another schedule, and a denser one
+              troupe soak --sites                          callers at another site, endpoints between
               troupe soak --faults cut,black-hole          links only; 'kill' and 'pause' stand for all of a kind
 
             EXIT CODES  0 nothing to complain of   1 the promise was broken   2 the system could not be run
@@ -38,6 +39,8 @@ struct SoakRun: AsyncParsableCommand {
     @Option(help: "An exchange that is there already; it is not killed.") var exchange: String?
     @Option(help: "How long faults and new operations go on.") var minutes = 1.0
     @Option(help: "Kills an hour; pauses and cuts come on top.") var killsPerHour = 240
+    @Flag(help: "Put the callers at another site, with an exchange of its own: all they do crosses two endpoints.")
+    var sites = false
     @Option(help: "Which faults: \(Fault.allCases.map(\.rawValue).joined(separator: ",")).") var faults: String?
     @Option(help: "Decides operations and faults.") var seed: UInt64 = 1
     @Option(help: "Worker processes.") var workers = 3
@@ -65,6 +68,7 @@ struct SoakRun: AsyncParsableCommand {
         guard (.seconds(1)...(.seconds(3600))).contains(patience.duration) else {
             throw ValidationError("--patience is from 1s to 1h")
         }
+        guard !sites || exchange == nil else { throw ValidationError("--sites starts two exchanges of its own") }
         _ = try chosenFaults()
     }
 
@@ -89,6 +93,7 @@ struct SoakRun: AsyncParsableCommand {
         options.killsPerHour = killsPerHour
         options.faults = try chosenFaults()
         options.seed = seed
+        options.acrossSites = sites
         options.workers = workers
         options.callers = callers
         options.lanes = lanes
@@ -163,12 +168,13 @@ struct SoakCallerCommand: AsyncParsableCommand {
     @Option var until: Double
     @Option var giveUpAt: Double
     @Option var operationsMax: Int
+    @Option var site: String?
 
     func run() async throws {
         let troupe = try await connected()
         let options = SoakCaller.Options(
             name: name, log: log, seed: seed, run: runId, lanes: lanes, actors: actors, until: until,
-            giveUpAt: giveUpAt, operationsMax: operationsMax)
+            giveUpAt: giveUpAt, operationsMax: operationsMax, site: site)
         let isDone = try await SoakCaller(troupe, options).run()
         await troupe.close()
         guard isDone else { throw Failure(.unavailable, "some outcomes are not known after all the time there was") }

@@ -87,7 +87,7 @@ final class InboundMail: Sendable {
         var results: [UInt64: Settlement.Result] = [:]
         var byShard: [Int: [Arrival]] = [:]
         for parcel in parcels {
-            switch await inspect(parcel) {
+            switch try await inspect(parcel) {
             case .refused(let reason): results[parcel.number] = .refused(reason)
             case .operation(let outcome):
                 results[parcel.number] = .taken
@@ -125,29 +125,30 @@ final class InboundMail: Sendable {
         case refused(String)
     }
 
-    private func inspect(_ parcel: Parcel) async -> Inspection {
+    private func inspect(_ parcel: Parcel) async throws -> Inspection {
         let sent = parcel.envelope
+        let envelope: Envelope
         do {
-            let envelope = try names.arriving(
+            envelope = try names.arriving(
                 parcel, replyTo: parcel.wantsOutcome ? local.watch.client : nil, now: local.clock.now())
-            if envelope.target.type == SiteRequest.type {
-                return .operation(await local.operations.perform(envelope, for: names, policy))
-            }
-            guard policy.permits(type: envelope.target.type, method: envelope.method) else {
-                logger.notice(
-                    "a message was refused by policy",
-                    metadata: ["site": "\(names.peer)", "target": "\(envelope.target)", "method": "\(sent.method)"])
-                return .refused(
-                    "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)")
-            }
-            if envelope.kind == .request, envelope.isCyclic, try await !isReentrant(envelope.target) {
-                let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
-                return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
-            }
-            return .envelope(envelope)
         } catch {
             return .refused("site \(names.own) cannot take it: \(error)")
         }
+        if envelope.target.type == SiteRequest.type {
+            return .operation(try await local.operations.perform(envelope, for: names, policy))
+        }
+        guard policy.permits(type: envelope.target.type, method: envelope.method) else {
+            logger.notice(
+                "a message was refused by policy",
+                metadata: ["site": "\(names.peer)", "target": "\(envelope.target)", "method": "\(sent.method)"])
+            return .refused(
+                "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)")
+        }
+        if envelope.kind == .request, envelope.isCyclic, try await !isReentrant(envelope.target) {
+            let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
+            return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
+        }
+        return .envelope(envelope)
     }
 
     private func isReentrant(_ actor: ActorID) async throws -> Bool {

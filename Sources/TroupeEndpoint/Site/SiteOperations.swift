@@ -8,7 +8,11 @@ struct SiteOperations: Sendable {
     init(exchange: Exchange) { self.exchange = exchange }
 
     /// Performs what another site asks for, as far as the policy lets it.
-    func perform(_ envelope: Envelope, for names: SiteNames, _ policy: SitePolicy) async -> Outcome {
+    ///
+    /// - Throws: if the exchange is away; it can be asked again then.
+    func perform(
+        _ envelope: Envelope, for names: SiteNames, _ policy: SitePolicy
+    ) async throws(ExchangeError) -> Outcome {
         guard envelope.method == SiteRequest.method, envelope.target.name == SiteRequest.name else {
             return refused("site \(names.own) knows no \(envelope.target).\(envelope.method)")
         }
@@ -27,9 +31,15 @@ struct SiteOperations: Sendable {
         do {
             let local = try SiteNames.localized(operation, at: names.own)
             return Outcome(.committed, payload: try CBOREncoder().encode(await answer(local, names)))
+        } catch let error as ExchangeError where Self.isPassing(error) {
+            throw error
         } catch {
             return refused("site \(names.own) could not '\(operation.name)': \(error)")
         }
+    }
+
+    private static func isPassing(_ error: ExchangeError) -> Bool {
+        error.code == .unreachable || error.code == .closed || error.code == .deadlineExceeded
     }
 
     private func answer(_ operation: Operation, _ names: SiteNames) async throws(ExchangeError) -> Answer {

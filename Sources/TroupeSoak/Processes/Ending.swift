@@ -8,6 +8,7 @@ struct Ending {
     let soak: Soak
     let system: SoakProcesses
     let exchange: SoakExchange
+    let sites: SoakSites?
     let troupe: Troupe
     let actors: [SoakActor]
 
@@ -50,6 +51,7 @@ struct Ending {
                 report.undrained = waiting.map {
                     "\($0.id.name): \($0.queuedCount) queued, \($0.deadLetterCount) dead, \($0.timers.count) timers"
                 }
+                report.undrained += try await sites?.waiting() ?? []
                 if all.count < actors.count { report.undrained.append("\(actors.count - all.count) actors are gone") }
                 if report.undrained.isEmpty { return }
             } catch {
@@ -111,7 +113,12 @@ struct Ending {
         }
         let names = SoakCaller.actorNames(soak.options.actors, run: soak.run)
         report.findings = Audit.findings(
-            logs: logs, plan: { Plan(lane: $0, seed: soak.options.seed, run: soak.run, actors: names) },
+            logs: logs,
+            plan: {
+                Plan(
+                    lane: $0, seed: soak.options.seed, run: soak.run, actors: names,
+                    isAcrossSites: soak.options.acrossSites)
+            },
             states: states)
         report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
         report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }

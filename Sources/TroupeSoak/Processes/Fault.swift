@@ -11,11 +11,24 @@ package enum Fault: String, CaseIterable, Sendable {
     case cut
     /// What a worker or caller and the exchange send each other stays on the way, past the lease, and comes late.
     case blackHole = "black-hole"
+    /// Of a soak across sites: either endpoint.
+    case killEndpoint = "kill-endpoint"
+    /// SIGSTOP past the lease of the sites' mailboxes, then SIGCONT.
+    case pauseEndpoint = "pause-endpoint"
+    case killCallersExchange = "kill-callers-exchange"
 
     var isKill: Bool {
         switch self {
-        case .killWorker, .killCaller, .killExchange: true
-        case .pauseWorker, .cut, .blackHole: false
+        case .killWorker, .killCaller, .killExchange, .killEndpoint, .killCallersExchange: true
+        case .pauseWorker, .cut, .blackHole, .pauseEndpoint: false
+        }
+    }
+
+    /// Whether it needs a second site.
+    var needsSites: Bool {
+        switch self {
+        case .killEndpoint, .pauseEndpoint, .killCallersExchange: true
+        case .killWorker, .killCaller, .killExchange, .pauseWorker, .cut, .blackHole: false
         }
     }
 
@@ -23,15 +36,15 @@ package enum Fault: String, CaseIterable, Sendable {
     var needsOwnExchange: Bool {
         switch self {
         case .killExchange, .cut, .blackHole: true
-        case .killWorker, .killCaller, .pauseWorker: false
+        case .killWorker, .killCaller, .pauseWorker, .killEndpoint, .pauseEndpoint, .killCallersExchange: false
         }
     }
 
     /// The faults of a word: of one, or of several of a kind.
     package static func named(_ word: String) -> [Fault] {
         switch word {
-        case "kill": [.killWorker, .killCaller, .killExchange]
-        case "pause": [.pauseWorker]
+        case "kill": [.killWorker, .killCaller, .killExchange, .killEndpoint, .killCallersExchange]
+        case "pause": [.pauseWorker, .pauseEndpoint]
         default: Fault(rawValue: word).map { [$0] } ?? []
         }
     }

@@ -10,6 +10,8 @@ package struct Soak: Sendable {
         package var killsPerHour = 240
         package var faults = Fault.allCases
         package var seed: UInt64 = 1
+        /// Whether callers are at another site than the actors.
+        package var acrossSites = false
         package var workers = 3
         package var callers = 3
         package var lanes = 4
@@ -57,7 +59,7 @@ package struct Soak: Sendable {
             exchangeKind, directory: directory, command: command,
             hasRelay: faults.contains { $0 == .cut || $0 == .blackHole })
         do {
-            let report = try await run(on: exchange, faults)
+            let report = try await runWithSites(on: exchange, faults)
             _ = await exchange.stop()
             return report
         } catch {
@@ -66,7 +68,21 @@ package struct Soak: Sendable {
         }
     }
 
-    private func run(on exchange: SoakExchange, _ faults: [Fault]) async throws -> SoakReport {
+    private func runWithSites(on exchange: SoakExchange, _ faults: [Fault]) async throws -> SoakReport {
+        guard options.acrossSites else { return try await run(on: exchange, nil, faults) }
+        let sites = try SoakSites(
+            actorsAt: exchange, kind: exchangeKind, directory: directory, command: command)
+        do {
+            var report = try await run(on: exchange, sites, faults)
+            report.failures += await sites.stop()
+            return report
+        } catch {
+            _ = await sites.stop()
+            throw error
+        }
+    }
+
+    private func run(on exchange: SoakExchange, _ sites: SoakSites?, _ faults: [Fault]) async throws -> SoakReport {
         let troupe = try await Troupe.connect(to: exchange.url)
         let actors = try await within(.seconds(60), "the spawning of actors") {
             try await troupe.spawn(
@@ -75,7 +91,8 @@ package struct Soak: Sendable {
         }
         let until = Date().timeIntervalSince1970 + Double(options.seconds)
         let system = SoakProcesses(
-            options, command: command, directory: directory, url: exchange.url, run: run, until: until,
+            options, command: command, directory: directory, url: exchange.url,
+            callersURL: sites?.other.url ?? exchange.url, run: run, until: until,
             giveUpAt: until + options.patience / .seconds(1))
         try system.start()
         try await within(.seconds(60), "the start of the actors' timers") {
@@ -83,11 +100,13 @@ package struct Soak: Sendable {
         }
         let begin = ContinuousClock.now
         var torment = Torment(
-            soak: self, system: system, exchange: exchange, troupe: troupe, faults: faults, until: until)
+            soak: self, system: system, exchange: exchange, sites: sites, troupe: troupe, faults: faults,
+            until: until)
         await torment.run()
         var report = torment.report
         report.seconds = (ContinuousClock.now - begin) / .seconds(1)
-        let end = Ending(soak: self, system: system, exchange: exchange, troupe: troupe, actors: actors)
+        let end = Ending(
+            soak: self, system: system, exchange: exchange, sites: sites, troupe: troupe, actors: actors)
         await end.run(&report)
         await troupe.close()
         return report
@@ -102,7 +121,8 @@ package struct Soak: Sendable {
     }
 
     private var chosenFaults: [Fault] {
-        guard case .existing = options.start else { return options.faults }
-        return options.faults.filter { !$0.needsOwnExchange }
+        let possible = options.faults.filter { options.acrossSites || !$0.needsSites }
+        guard case .existing = options.start else { return possible }
+        return possible.filter { !$0.needsOwnExchange }
     }
 }

@@ -14,8 +14,8 @@ struct SoakProcesses: Sendable {
     ///   - until: seconds since 1970 after which callers begin nothing.
     ///   - giveUpAt: seconds since 1970 after which callers wait for nothing.
     init(
-        _ options: Soak.Options, command: String, directory: String, url: String, run: String, until: Double,
-        giveUpAt: Double
+        _ options: Soak.Options, command: String, directory: String, url: String, callersURL: String, run: String,
+        until: Double, giveUpAt: Double
     ) {
         self.directory = directory
         let lease = Int(options.lease / .milliseconds(1))
@@ -30,12 +30,13 @@ struct SoakProcesses: Sendable {
         callers = (0..<options.callers).map { number in
             ChildProcess(
                 [
-                    command, "soak", "caller", "--exchange", url, "--name", "c\(number)", "--log", logs[number],
+                    command, "soak", "caller", "--exchange", callersURL, "--name", "c\(number)", "--log", logs[number],
                     "--seed",
                     "\(options.seed)", "--run-id", run, "--lanes", "\(options.lanes)", "--actors", "\(options.actors)",
                     "--until", "\(until)", "--give-up-at", "\(giveUpAt)", "--operations-max",
                     "\(options.operationsMax)",
-                ], standardError: "\(directory)/caller-\(number).err")
+                ] + (options.acrossSites ? ["--site", SoakSites.actorSite] : []),
+                standardError: "\(directory)/caller-\(number).err")
         }
     }
 

@@ -7,6 +7,7 @@ struct Torment {
     let soak: Soak
     let system: SoakProcesses
     let exchange: SoakExchange
+    let sites: SoakSites?
     let troupe: Troupe
     private let until: Double
     private var schedule: Fault.Schedule?
@@ -17,11 +18,13 @@ struct Torment {
     private static let look = Duration.milliseconds(500)
 
     init(
-        soak: Soak, system: SoakProcesses, exchange: SoakExchange, troupe: Troupe, faults: [Fault], until: Double
+        soak: Soak, system: SoakProcesses, exchange: SoakExchange, sites: SoakSites?, troupe: Troupe, faults: [Fault],
+        until: Double
     ) {
         self.soak = soak
         self.system = system
         self.exchange = exchange
+        self.sites = sites
         self.troupe = troupe
         self.until = until
         let options = soak.options
@@ -61,6 +64,7 @@ struct Torment {
             try? await Task.sleep(for: min(Self.look, .seconds(left)))
             do {
                 report.crashed += try system.restartCrashed(callersToo: Date().timeIntervalSince1970 < until - 1)
+                report.crashed += try sites?.restartCrashed() ?? []
                 if !exchange.isRunning {
                     report.crashed.append("the exchange ended by itself; see \(soak.directory)")
                     try await restartExchange()
@@ -97,6 +101,11 @@ struct Torment {
             guard let pid = member.pid else { return }
             exchange.harm(pid, fault == .cut ? .cut : .blackHole, for: past)
             if isWorker { recoveries.disturb(begin...(begin + past)) }
+        case .killEndpoint:
+            try await offPool { [sites] in Result { try sites?.killEndpoint(victim) } }.get()
+        case .pauseEndpoint: sites?.pauseEndpoint(victim, for: max(past, .seconds(7)))
+        case .killCallersExchange:
+            try await offPool { [sites] in Result { try sites?.other.killAndRestart() } }.get()
         }
     }
 

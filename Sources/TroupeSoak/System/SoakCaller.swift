@@ -16,11 +16,14 @@ package struct SoakCaller: Sendable {
         /// Seconds since 1970 after which no outcome is waited for.
         package var giveUpAt: Double
         package var operationsMax: Int
+        /// Where the actors are, if not here.
+        package var site: String?
 
         package init(
             name: String, log: String, seed: UInt64, run: String, lanes: Int, actors: Int, until: Double,
-            giveUpAt: Double, operationsMax: Int
+            giveUpAt: Double, operationsMax: Int, site: String? = nil
         ) {
+            self.site = site
             self.name = name
             self.log = log
             self.seed = seed
@@ -73,7 +76,7 @@ package struct SoakCaller: Sendable {
         let log = try CallerLog(appendingTo: options.log)
         var plan = Plan(
             lane: lane, seed: options.seed, run: options.run,
-            actors: Self.actorNames(options.actors, run: options.run))
+            actors: Self.actorNames(options.actors, run: options.run), isAcrossSites: options.site != nil)
         for index in 1...options.operationsMax {
             let operation = plan.next()
             if let entry = entries[index] {
@@ -89,12 +92,17 @@ package struct SoakCaller: Sendable {
         return true
     }
 
+    private func handle(_ name: String) throws -> SoakActor {
+        guard let site = options.site else { return try troupe.handle(SoakActor.self, named: name) }
+        return try troupe.handle(SoakActor.self, named: name, at: site)
+    }
+
     /// A caller that was started again asks what became of the call it had begun: what it is told must be what the call,
     /// made again, comes to.
     private func ask(_ operation: Plan.Operation, _ lane: String, _ log: CallerLog) async {
         while !Task.isCancelled {
             do {
-                let target = try troupe.handle(SoakActor.self, named: operation.target)
+                let target = try handle(operation.target)
                 let outcome = try await troupe.outcome(of: CallID(unchecked: operation.callID), on: target.id)
                 return log.asked(operation, lane: lane, outcome.status.rawValue)
             } catch {
@@ -125,7 +133,7 @@ package struct SoakCaller: Sendable {
     private typealias Verdict = (CallerLog.Outcome, Stamp?, String)
 
     private func attempt(_ operation: Plan.Operation) async throws -> Verdict {
-        let target = try troupe.handle(SoakActor.self, named: operation.target)
+        let target = try handle(operation.target)
         let step = operation.step
         return try await Troupe.withDeadline(.none) {
             if case .future(let other) = operation.kind { return try await future(operation, target, other) }
@@ -172,7 +180,7 @@ package struct SoakCaller: Sendable {
     }
 
     private func future(_ operation: Plan.Operation, _ target: SoakActor, _ other: String) async throws -> Verdict {
-        let source = try troupe.handle(SoakActor.self, named: other)
+        let source = try handle(other)
         let first = operation.futureStep
         let later = try await Troupe.withCallID(CallID(unchecked: operation.futureID)) {
             try await troupe.future(source) { try await $0.add(first) }
