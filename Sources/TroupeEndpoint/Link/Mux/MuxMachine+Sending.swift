@@ -63,7 +63,8 @@ extension MuxMachine {
         guard stream.sending == .open else {
             return .failed(EndpointError(.closed, "the stream was finished, so nothing can be written"))
         }
-        guard stream.outbox.bytes < options.sendBufferBytes else { return .full }
+        if stream.outbox.bytes >= options.sendBufferBytes { stream.isOutboxFull = true }
+        guard !stream.isOutboxFull else { return .full }
         stream.outbox.append(bytes)
         lineUp(id)
         return .taken
@@ -73,7 +74,7 @@ extension MuxMachine {
     func isWriteWaiting(_ id: UInt32) -> Bool {
         guard let stream = streams[id] else { return false }
         return stream.failure == nil && !hasEnded && stream.sending == .open
-            && stream.outbox.bytes >= options.sendBufferBytes
+            && stream.isOutboxFull
     }
 
     /// Ends this side's direction after what is written.

@@ -13,8 +13,8 @@ package struct MuxOptions: Sendable {
     /// Bytes of all streams that wait for their readers. A stream that would exceed them is reset, and no window grows
     /// beyond what they allow for.
     package var receivedBytesMax = 256 << 20
-    /// Bytes that a stream takes from its writers ahead of the wire; a write that finds as many waits.
-    package var sendBufferBytes = 256 << 10
+    /// Bytes that a stream takes from its writers ahead of the wire; a write that finds as many waits until half has gone.
+    package var sendBufferBytes = 512 << 10
     /// The largest piece of a stream that goes at once. With its head it fills one TLS record.
     package var chunkBytes = (16 << 10) - MuxFrameHead.sizeBytes
     /// What is encrypted and given to the channel at once; an envelope waits behind that much at most, and behind what the

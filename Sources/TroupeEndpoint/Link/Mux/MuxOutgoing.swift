@@ -95,7 +95,6 @@ extension MuxMachine {
     private mutating func writeChunk(of id: UInt32, to buffer: inout ByteBuffer, _ now: NIODeadline) {
         guard let stream = streams[id] else { return }
         stream.isInLine = false
-        let wasFull = stream.outbox.bytes >= options.sendBufferBytes
         if stream.isSendable {
             pulse.use(now)
             let count = min(stream.outbox.bytes, stream.sendCredit, options.chunkBytes)
@@ -109,7 +108,10 @@ extension MuxMachine {
                 stream.sending = .finished
             }
         }
-        if wasFull, stream.outbox.bytes < options.sendBufferBytes { events.append(.writable(id)) }
+        if stream.isOutboxFull, stream.outbox.bytes <= options.sendBufferBytes / 2 {
+            stream.isOutboxFull = false
+            events.append(.writable(id))
+        }
         if stream.isComplete { complete(id) } else { lineUp(id) }
     }
 

@@ -15,6 +15,8 @@ final class MuxStreamState {
 
     var sending = Sending.open
     var outbox = MuxOutbox()
+    /// Whether writers wait until half of it has gone: to call them for each chunk would cost a thread's wake-up each time.
+    var isOutboxFull = false
     /// How much the other side allows to be sent.
     var sendCredit: Int
     /// Whether it waits in the scheduler's line.
