@@ -73,15 +73,16 @@ struct RelayBoundTests {
     @Test("time to log in: for who says nothing, stops in the middle of a request, or does not answer the challenge")
     func loginTime() async throws {
         var limits = RelayLimits()
-        limits.loginTimeMax = .milliseconds(300)
+        limits.loginTimeMax = .seconds(3)
         try await undisturbed(limits) { (scene: RelayScene) async throws in
-            #expect(try RawConnection(port: scene.ready.port).readToEnd() == [])
+            let silent = try RawConnection(port: scene.ready.port)
             let slow = try RawConnection(port: scene.ready.port)
             slow.send("GET /v1/presence HTTP/1.1\r\nHo")
-            #expect(try slow.readToEnd() == [])
             let mute = try RawConnection(port: scene.ready.port)
             try mute.upgrade("/v1/presence")
             _ = try mute.challenge()
+            #expect(try silent.readToEnd() == [])
+            #expect(try slow.readToEnd() == [])
             #expect(try mute.refusal() == "login-time")
             #expect(try scene.refusals(.loginTime) == 3)
         }
@@ -204,8 +205,8 @@ struct RelayBoundTests {
     @Test("silence: who does not answer pings is gone, who does stays")
     func silence() async throws {
         var limits = RelayLimits()
-        limits.pingInterval = .milliseconds(50)
-        limits.silenceMax = .milliseconds(400)
+        limits.pingInterval = .milliseconds(100)
+        limits.silenceMax = .seconds(3)
         try await RelayScene.run(limits: limits) { scene in
             try await scene.withClients(1) { clients, ids in
                 let dead = EndpointKey()

@@ -144,7 +144,7 @@ struct RelayLoginTests {
         let directory = try TemporaryDirectory()
         try makeKeys(in: directory)
         let path = directory.path.appending("secret")
-        let expires = Date().timeIntervalSince1970.rounded(.up) + 2
+        let expires = Date().timeIntervalSince1970.rounded(.up) + 4
         let token = try await RelayTokenKeys(path: path).token(tenant: "t", endpoint: nil, expires: expires)
         try await RelayScene.run(.tokens(path)) { scene in
             let here = try RawConnection.loggedIn(EndpointKey(), port: scene.ready.port, tenant: "t", token: token)

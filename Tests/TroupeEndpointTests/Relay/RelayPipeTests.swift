@@ -133,10 +133,62 @@ struct RelayPipeTests {
         }
     }
 
+    /// Counts what comes, and says when it is enough.
+    private final class Counter: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private var left: Int
+        private let enough: EventLoopPromise<Void>
+
+        init(_ count: Int, _ enough: EventLoopPromise<Void>) {
+            left = count
+            self.enough = enough
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            left -= unwrapInboundIn(data).readableBytes
+            if left <= 0 { enough.succeed() }
+        }
+
+        func handlerRemoved(context: ChannelHandlerContext) { enough.fail(ChannelError.eof) }
+    }
+
+    @Test("what came together with the beginning of a pipe needs nothing more to come")
+    func nothingIsStuck() async throws {
+        var limits = RelayLimits()
+        limits.signalsPerSecond = 1000
+        try await RelayScene.run(limits: limits) { scene in
+            try await scene.withClients(1) { clients, ids in
+                let key = EndpointKey()
+                let raw = try RawConnection.loggedIn(key, port: scene.ready.port)
+                var incoming = clients[0].pipes.makeAsyncIterator()
+                for round in 0..<50 {
+                    raw.send(.connect(request: UInt32(round), to: ids[0]))
+                    guard case .pipe(_, let token)? = try raw.event() else {
+                        Issue.record("no pipe")
+                        return
+                    }
+                    let end = try RawConnection.loggedIn(key, port: scene.ready.port, route: .pipe(token))
+                    #expect(try end.event() == .ready)
+                    end.sendFrame([1, 2, 3])
+                    let channel = try #require(await incoming.next()).channel
+                    let enough = channel.eventLoop.makePromise(of: Void.self)
+                    try await channel.eventLoop.submit {
+                        try channel.pipeline.syncOperations.addHandler(Counter(3, enough))
+                        try channel.syncOptions?.setOption(.autoRead, value: true)
+                    }.get()
+                    // Nobody says anything more, so what is stuck would stay so until the relay's ping.
+                    try await enough.futureResult.get()
+                    try await channel.close().get()
+                }
+            }
+        }
+    }
+
     @Test("a pipe is for the two that it is for, once each, and not for long")
     func tokens() async throws {
         var limits = RelayLimits()
-        limits.pipeClaimTimeMax = .milliseconds(1500)
+        limits.pipeClaimTimeMax = .seconds(4)
         try await RelayScene.run(limits: limits) { (scene: RelayScene) async throws in
             let port = scene.ready.port
             let (one, two) = (EndpointKey(), EndpointKey())

@@ -135,9 +135,9 @@ extension RelayClient {
     ///
     /// The channel carries plain buffers in both directions and knows nothing of what is in them: the relay can read and
     /// change them, so run TLS over it. It does not read by itself (`autoRead` is off), so nothing is lost until handlers
-    /// are added at its tail and `autoRead` is turned on, on its event loop; do so at once, since a pipe that is not read
-    /// does not answer the relay's pings either. Its writability follows the peer's reading. `close()` arrives at the peer
-    /// after all that was written; one direction cannot be closed by itself.
+    /// are added at its tail, on its event loop, and `autoRead` is turned on there or `read()` is called. Do so at once: a
+    /// pipe that is not read does not answer the relay's pings either. Its writability follows the peer's reading.
+    /// `close()` arrives at the peer after all that was written; one direction cannot be closed by itself.
     package func openPipe(to id: EndpointID) async throws(EndpointError) -> any Channel {
         try await atFirst(id) { link throws(EndpointError) in
             switch try await link.ask({ .connect(request: $0, to: id) }) {

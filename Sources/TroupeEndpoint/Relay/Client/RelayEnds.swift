@@ -114,9 +114,12 @@ final class RelayPipeEnd: ChannelDuplexHandler {
         case open
     }
 
+    private static let lookInterval = TimeAmount.milliseconds(5)
+
     private var handshake: RelayHandshake
     private let url: RelayURL
     private var state = State.loggingIn
+    private var looks: RepeatedTask?
 
     init(_ handshake: RelayHandshake, url: RelayURL) {
         self.handshake = handshake
@@ -127,7 +130,9 @@ final class RelayPipeEnd: ChannelDuplexHandler {
         let buffer = unwrapInboundIn(data)
         switch state {
         case .loggingIn: logIn(buffer, context)
-        case .held(let buffers): state = .held(buffers + [buffer])
+        case .held(let buffers):
+            state = .held(buffers + [buffer])
+            lookForReader(context)
         case .open: context.fireChannelRead(data)
         }
     }
@@ -154,10 +159,25 @@ final class RelayPipeEnd: ChannelDuplexHandler {
     func read(context: ChannelHandlerContext) {
         if case .held(let buffers) = state {
             state = .open
+            looks?.cancel()
             handOn(buffers, context)
         }
         context.read()
     }
+
+    /// Turning `autoRead` on tells no handler anything until something new comes, which may be never: the peer waits for an
+    /// answer to what is held here.
+    private func lookForReader(_ context: ChannelHandlerContext) {
+        guard looks == nil else { return }
+        let end = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        looks = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.lookInterval) { _ in
+            let (handler, context) = end.value
+            let isReading = try context.channel.syncOptions?.getOption(.autoRead)
+            if isReading == true { handler.read(context: context) }
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { looks?.cancel() }
 
     private func handOn(_ buffers: [ByteBuffer], _ context: ChannelHandlerContext) {
         guard !buffers.isEmpty else { return }
@@ -174,6 +194,7 @@ final class RelayPipeEnd: ChannelDuplexHandler {
         handshake.fail(EndpointError(.unreachable, "the pipe through \(url) was closed before both ends were there"))
         if case .held(let buffers) = state {
             state = .open
+            looks?.cancel()
             handOn(buffers, context)
         }
         context.fireChannelInactive()
