@@ -175,6 +175,23 @@ struct MailTests {
         #expect(try await pair.callerB.decode(Int.self, from: outcome) == 1)
     }
 
+    @Test("a future of another site's actor is used there, here and at a third place")
+    func futures() async throws {
+        let pair = try await Pair()
+        let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
+        let other = try await pair.callerB.spawn(Notebook.self, named: "other", at: "lab-a")
+        let here = try await pair.callerB.spawn(Notebook.self, named: "here")
+        let later = try await pair.callerB.future(there) { try await $0.note(7) }
+        #expect(try await later.resolve() == 1)
+        // At the site where the call ran, and back at the site that made it.
+        #expect(try await other.noteLater(later) == 1)
+        #expect(try await here.noteLater(later) == 1)
+        // A call of this site's own, awaited at the other one.
+        let own = try await pair.callerB.future(here) { try await $0.note(8) }
+        #expect(try await other.noteLater(own) == 2)
+        #expect(try await other.entries() == [1, 2])
+    }
+
     @Test("another site may do what its line in the trust file says, and nothing else")
     func policy() async throws {
         let pair = try await Pair(operations: .look)

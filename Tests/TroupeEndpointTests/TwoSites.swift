@@ -5,6 +5,7 @@ import Troupe
 import TroupeBroker
 import TroupeCore
 import TroupeRuntime
+import TroupeStore
 import TroupeTesting
 
 @testable import TroupeEndpoint
@@ -31,6 +32,12 @@ distributed actor Notebook: StatefulActor {
     /// Tells another one, then calls it: the call comes behind.
     distributed func tellAndAsk(_ other: Notebook, _ entry: Int) async throws -> Int {
         try await actorSystem.tell(other) { try await $0.note(entry) }
+        return entry
+    }
+    /// Notes what a call comes to.
+    distributed func noteLater(_ later: Proxy<Int>) async throws -> Int {
+        let entry = try await later.resolve()
+        state.entries.append(entry)
         return entry
     }
     distributed func askBack(_ other: Notebook, _ me: Notebook) async throws -> [Int] { try await other.ask(me) }

@@ -53,7 +53,14 @@ struct Caller: Sendable {
         return Envelope(
             id: CallID(unchecked: "\(client.text)-1"), kind: kind, target: message.target, sender: client.text,
             replyTo: kind == .request ? client : nil, method: message.method, arguments: message.arguments, sentAt: now,
-            deadline: timeout.map { now + $0 })
+            deadline: timeout.map { now + $0 }, baggage: Self.capability(for: message.target))
+    }
+
+    /// What `TROUPE_CAPABILITY` holds goes along to other sites. Not by the command line, which others can read.
+    private static func capability(for target: ActorID) -> [String: String] {
+        guard !target.site.isEmpty, let text = getenv("TROUPE_CAPABILITY").map({ String(cString: $0) }), !text.isEmpty
+        else { return [:] }
+        return [SiteRequest.capabilityKey: text]
     }
 
     private enum Stored { case stored, final(Outcome) }

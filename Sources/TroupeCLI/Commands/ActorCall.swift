@@ -49,6 +49,8 @@ struct ActorCall: ExchangeCommand {
 
             \(CallWords.help)
 
+            An actor of another site is troupe://SITE/TYPE/NAME; a capability for it goes along from TROUPE_CAPABILITY.
+
             The result is printed as JSON, or in diagnostic notation where JSON has no word for it. A call that threw \
             exits with 1; one without an outcome within --timeout exits with 2, and is not run after that if it still waits.
             """)

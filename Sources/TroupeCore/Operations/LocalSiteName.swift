@@ -39,6 +39,12 @@ package final class LocalSiteName: Sendable {
         return (try? ActorID(type: actor.type, name: actor.name)) ?? actor
     }
 
+    /// A call of this site without the site's name; those of others as they are.
+    package func localized(call id: String) -> String {
+        guard let name, id.hasPrefix(name + "!") else { return id }
+        return String(id.dropFirst(name.utf8.count + 1))
+    }
+
     /// Nil if no endpoint has ever served the exchange.
     package static func read(from exchange: Exchange) async throws(ExchangeError) -> String? {
         let filter = ActorFilter(type: ActorID.siteType, label: ActorLabel(name: label, value: labelValue))

@@ -5,6 +5,9 @@ package enum SiteRequest {
     package static let name = "exchange"
     package static let method = "perform"
 
+    /// Under this key an envelope's baggage carries a capability.
+    package static let capabilityKey = "troupe-capability"
+
     /// The result of a one-way message that is in its mailbox at the other site: a CBOR tag ("TRPT") around null. What
     /// became of it there is known to that site.
     package static let taken: [UInt8] = [0xDA, 0x54, 0x52, 0x50, 0x54, 0xF6]

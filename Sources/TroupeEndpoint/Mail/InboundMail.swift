@@ -127,7 +127,7 @@ final class InboundMail: Sendable {
 
     private func inspect(_ parcel: Parcel) async throws -> Inspection {
         let sent = parcel.envelope
-        let envelope: Envelope
+        var envelope: Envelope
         do {
             envelope = try names.arriving(
                 parcel, replyTo: parcel.wantsOutcome ? local.watch.client : nil, now: local.clock.now())
@@ -137,18 +137,36 @@ final class InboundMail: Sendable {
         if envelope.target.type == SiteRequest.type {
             return .operation(try await local.operations.perform(envelope, for: names, policy))
         }
-        guard policy.permits(type: envelope.target.type, method: envelope.method) else {
+        // It has served its purpose here, and is nobody else's to see.
+        let capability = envelope.baggage.removeValue(forKey: SiteRequest.capabilityKey)
+        if !policy.permits(type: envelope.target.type, method: envelope.method),
+            let problem = problem(with: capability, for: envelope)
+        {
             logger.notice(
                 "a message was refused by policy",
                 metadata: ["site": "\(names.peer)", "target": "\(envelope.target)", "method": "\(sent.method)"])
             return .refused(
-                "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)")
+                "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)"
+                    + problem)
         }
         if envelope.kind == .request, envelope.isCyclic, try await !isReentrant(envelope.target) {
             let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
             return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
         }
         return .envelope(envelope)
+    }
+
+    /// Why a capability does not let a message in that the policy refuses, to be added to a sentence; nil if it does.
+    private func problem(with capability: String?, for envelope: Envelope) -> String? {
+        guard let capability else { return "" }
+        // Those of the runtime's own are never for others.
+        guard !envelope.target.type.hasPrefix("@"), let capability = try? Capability(parsing: capability) else {
+            return "; the capability cannot be read"
+        }
+        return capability.refusal(
+            of: envelope.target, method: envelope.method, from: names.peer, now: local.clock.now(), at: names.own,
+            key: local.key
+        ).map { "; \($0)" }
     }
 
     private func isReentrant(_ actor: ActorID) async throws -> Bool {

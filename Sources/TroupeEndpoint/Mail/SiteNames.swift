@@ -17,6 +17,13 @@ struct SiteNames: Sendable {
     /// A call of the peer as it is known here: its ids are those of its own exchange.
     func arriving(_ id: CallID) throws(ExchangeError) -> CallID { try CallID(checking: "\(peer)!\(id.text)") }
 
+    /// A call that the peer asks for: one of this site, one of a third, or one of its own.
+    func asked(_ id: CallID) throws(ExchangeError) -> CallID {
+        guard let mark = id.text.firstIndex(of: "!") else { return try arriving(id) }
+        guard id.text[..<mark] == own else { return id }
+        return try CallID(checking: String(id.text[id.text.index(after: mark)...]))
+    }
+
     /// The envelope in a parcel as it goes into a mailbox here.
     ///
     /// - Parameters:

@@ -66,7 +66,8 @@ package final class Endpoint: Service {
         self.logger = logger
         credentials = try LinkCredentials(configuration.key)
         clock = try await ExchangeTime(of: exchange.shards[0])
-        local = LocalSite(name: configuration.site, exchange: exchange, clock: clock, logger: logger)
+        local = LocalSite(
+            name: configuration.site, key: configuration.key, exchange: exchange, clock: clock, logger: logger)
         objects = ObjectServer(stores: configuration.stores, logger: logger)
         let changes = changes
         let clock = clock

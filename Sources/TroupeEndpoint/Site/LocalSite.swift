@@ -4,13 +4,15 @@ import TroupeCore
 /// This site, as other sites' mail finds it.
 final class LocalSite: Sendable {
     let name: String
+    let key: EndpointKey
     let exchange: Exchange
     let clock: any ExchangeClock
     let watch: OutcomeWatch
     let operations: SiteOperations
 
-    init(name: String, exchange: Exchange, clock: any ExchangeClock, logger: Logger) {
+    init(name: String, key: EndpointKey, exchange: Exchange, clock: any ExchangeClock, logger: Logger) {
         self.name = name
+        self.key = key
         self.exchange = exchange
         self.clock = clock
         watch = OutcomeWatch(exchange, clock: clock, logger: logger)

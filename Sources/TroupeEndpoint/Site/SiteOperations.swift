@@ -49,7 +49,7 @@ struct SiteOperations: Sendable {
             .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _):
             return try await ask(actor, operation)
         case .outcome(let id, _):
-            return try await firstKnown(try names.arriving(id))
+            return try await firstKnown(try names.asked(id))
         case .list(let filter, let after, let limit):
             return try await list(filter, after, min(max(limit, 1), 1000))
         case .actorsWithDeadLetters(let after, let limit):

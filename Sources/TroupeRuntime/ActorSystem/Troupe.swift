@@ -38,7 +38,7 @@ public final class Troupe: DistributedActorSystem {
         data = DataPlane(
             registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger, site: site)
         encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores, .localSite: site])
-        configuration.stores.setResolver(OutcomeResolver(courier: courier))
+        configuration.stores.setResolver(OutcomeResolver(courier: courier, site: site))
     }
 
     /// The exchange's URL without credentials.

@@ -210,7 +210,8 @@ package final class Courier: Sendable {
         } catch is PendingCalls.DeadlinePassed {
             return Outcome(.pending)
         }
-        return outcome.payload == SiteRequest.taken ? try await askSite(id, target, until: deadline) : outcome
+        let isThere = outcome.payload == SiteRequest.taken || (outcome.status == .unknown && !target.site.isEmpty)
+        return isThere ? try await askSite(id, target, until: deadline) : outcome
     }
 
     private func ask(_ id: CallID, target: ActorID) async throws -> Outcome {

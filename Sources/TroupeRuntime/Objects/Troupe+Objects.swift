@@ -30,22 +30,31 @@ extension Troupe {
         _ actor: Act, _ call: @Sendable (Act) async throws -> Value
     ) async throws -> Proxy<Value> where Act.ID == ActorID {
         let id = try await once(.future, actor, call)
-        return Proxy(
-            outcome: try OutcomeReference(callID: id.text, exchange: actor.id.description), registry: data.registry)
+        return Proxy(outcome: try reference(to: id, of: actor.id), registry: data.registry)
+    }
+
+    /// Names a call so that it is the same one at every site, if this one has a name.
+    private func reference(to call: CallID, of actor: ActorID) throws -> OutcomeReference {
+        guard let site = siteName else {
+            return try OutcomeReference(callID: call.text, exchange: actor.description)
+        }
+        let target = actor.site.isEmpty ? try ActorID(site: site, type: actor.type, name: actor.name) : actor
+        return try OutcomeReference(callID: "\(site)!\(call.text)", exchange: target.description)
     }
 }
 
 /// Waits for the calls that proxies stand for.
 struct OutcomeResolver: ProxyResolver {
     let courier: Courier
+    let site: LocalSiteName
 
     func outcome(of reference: OutcomeReference) async throws -> OutcomeValue {
         guard let text = reference.exchange else {
             throw TroupeError(
                 .outcomeUnknown, "the proxy of call \(reference.callID) does not say which actor it asked")
         }
-        let actor = try ActorID(parsing: text)
-        let id = try CallID(checking: reference.callID)
+        let actor = site.localized(try ActorID(parsing: text))
+        let id = try CallID(checking: site.localized(call: reference.callID))
         let outcome = try await courier.outcome(of: id, target: actor, until: nil)
         switch outcome.status {
         case .committed:

@@ -51,6 +51,19 @@ extension Troupe {
         return try page.actors.map { try handle(type, named: $0.id.name, at: site) }
     }
 
+    /// Runs `body` with a capability for the calls it makes to other sites: the right to what their trust files do not let
+    /// this site do. It goes with the messages and is checked at the actor's site; whoever may read this site's mailboxes can
+    /// read it.
+    ///
+    /// - Parameter capability: the text that `troupe endpoint grant` printed there, or a narrower one.
+    public nonisolated(nonsending) static func withCapability<Result>(
+        _ capability: String, _ body: nonisolated(nonsending) () async throws -> Result
+    ) async rethrows -> Result {
+        var baggage = CallContext.baggage
+        baggage[SiteRequest.capabilityKey] = capability
+        return try await CallContext.$baggage.withValue(baggage, operation: body)
+    }
+
     /// Asks another site's exchange, in the time that calls have.
     private func perform(_ operation: Operation, atSite site: String) async throws -> Answer {
         var wait = Duration.seconds(24 * 3600)

@@ -21,8 +21,8 @@ struct Plan: Sendable {
         /// Whether it is the same when the caller is at another site than the actors.
         var crossesSites: Bool {
             switch self {
-            case .data, .produce, .future: false
-            case .call, .tell, .burst, .fail, .chain, .fan, .remind, .lend, .shared: true
+            case .data, .produce: false
+            case .future, .call, .tell, .burst, .fail, .chain, .fan, .remind, .lend, .shared: true
             }
         }
     }

@@ -20,7 +20,7 @@ struct EndpointGroup: ParsableCommand {
             """,
         subcommands: [
             EndpointInit.self, EndpointStart.self, EndpointStop.self, EndpointStatusCommand.self, EndpointList.self,
-            TrustGroup.self, EndpointTest.self, EndpointNAT.self,
+            TrustGroup.self, EndpointTest.self, EndpointNAT.self, EndpointGrant.self, EndpointNarrow.self,
         ])
 }
 
