@@ -163,12 +163,10 @@ void quic_receive(void *context, const uint8_t *bytes, size_t size) {
 
 // MARK: Out
 
-static stream *next_to_send(troupe_quic *quic) {
-    for (int urgency = 0; urgency < URGENCIES; urgency++) {
-        stream *stream = g_queue_peek_head(&quic->ready[urgency]);
-        if (stream != NULL) return stream;
-    }
-    return NULL;
+static stream *next_to_send(troupe_quic *quic, bool may_be_bulk) {
+    stream *urgent = g_queue_peek_head(&quic->ready[0]);
+    if (urgent != NULL || !may_be_bulk) return urgent;
+    return g_queue_peek_head(&quic->ready[1]);
 }
 
 static void take_off(troupe_quic *quic, stream *stream) {
@@ -194,12 +192,12 @@ static bool pass_over(troupe_quic *quic, stream *stream, ngtcp2_ssize error, boo
 }
 
 /// Sends one packet; false when there is nothing more to send now.
-static bool send_packet(troupe_quic *quic, uint64_t now, size_t *sent, bool *connection_full) {
+static bool send_packet(troupe_quic *quic, uint64_t now, uint64_t bulk_room, size_t *sent, bool *connection_full) {
     uint8_t packet[DATAGRAM_MAX];
     ngtcp2_vec vectors[VECTORS];
     ngtcp2_path_storage path;
     ngtcp2_path_storage_zero(&path);
-    stream *stream = *connection_full ? NULL : next_to_send(quic);
+    stream *stream = *connection_full ? NULL : next_to_send(quic, *sent < bulk_room);
     size_t count = stream == NULL ? 0 : stream_vectors(stream, vectors, VECTORS);
     uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
     if (stream != NULL && stream->finishing) {
@@ -238,8 +236,9 @@ void quic_send(troupe_quic *quic) {
     if (quic->connection == NULL || quic->over) return;
     uint64_t now = troupe_now();
     size_t quantum = ngtcp2_conn_get_send_quantum(quic->connection), sent = 0;
+    uint64_t bulk_room = share_bulk_room(quic, now);
     bool connection_full = false;
-    while (sent < quantum && !quic->over && send_packet(quic, now, &sent, &connection_full)) {}
+    while (sent < quantum && !quic->over && send_packet(quic, now, bulk_room, &sent, &connection_full)) {}
     if (quic->over) return;
     ngtcp2_conn_update_pkt_tx_time(quic->connection, now);
     set_timer(quic);

@@ -63,6 +63,11 @@ struct troupe_quic {
     uint64_t timer_at;
     unsigned received_since_flush;
 
+    /// Until when bulk streams keep the path's queues short for urgent ones.
+    uint64_t urgent_until;
+    /// The most bytes a second that the path has delivered, in this period and in the last.
+    uint64_t rate, last_rate, rate_since;
+
     GHashTable *streams;
     /// Streams with bytes to send, and streams with changes to tell.
     GQueue ready[URGENCIES];
@@ -91,6 +96,12 @@ void quic_receive(void *context, const uint8_t *bytes, size_t size);
 void quic_send(troupe_quic *quic);
 void quic_send_close(troupe_quic *quic, const ngtcp2_connection_close_error *error);
 bool quic_make_client(troupe_quic *quic);
+
+// share.c
+/// Notes that an urgent stream is in use.
+void share_note_urgent(troupe_quic *quic);
+/// How many bytes bulk streams may send now.
+uint64_t share_bulk_room(troupe_quic *quic, uint64_t now);
 
 // streams.c
 stream *stream_of(troupe_quic *quic, int64_t id);

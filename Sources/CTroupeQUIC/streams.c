@@ -117,6 +117,7 @@ int64_t troupe_quic_write(troupe_quic *quic, int64_t id, const uint8_t *bytes, s
     size_t taken = MIN(size, room_of(quic, stream));
     if (taken < size) stream->wants_writable = true;
     if (taken == 0) return 0;
+    if (stream->urgency == 0) share_note_urgent(quic);
     append(quic, stream, bytes, taken);
     stream_queue(quic, stream);
     quic_flush_soon(quic);
@@ -235,6 +236,7 @@ static int on_data(
         credit(quic, stream, 1);
     }
     if ((flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0) stream->incoming_ended = true;
+    if (stream->urgency == 0 && size > 0) share_note_urgent(quic);
     if (!stream->read_over) {
         chunks_append(&stream->incoming, bytes, size);
         stream_changed(quic, stream, TROUPE_STREAM_READABLE);

@@ -56,7 +56,8 @@ bool tls_make(troupe_quic *quic) {
     bool is_client = quic->configuration.is_client;
     if (!load_certificate(quic)) return false;
     // A ticket would let a later connection begin without the proof of a key.
-    if (gnutls_init(&quic->session, (is_client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_TICKETS) != 0) {
+    unsigned flags = (is_client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_TICKETS;
+    if (gnutls_init(&quic->session, flags) != 0) {
         quic->session = NULL;
         return false;
     }

@@ -38,7 +38,12 @@ struct PeerCommand: AsyncParsableCommand {
             say("over \(await connection.ending?.message ?? "without a reason")")
         } else {
             let work = Work(connection: connection, start: start)
-            for task in tasks { try await work.run(task) }
+            do {
+                for task in tasks { try await work.run(task) }
+            } catch {
+                say("failed \(error)")
+                throw ExitCode(1)
+            }
             say("done \(connection.path)")
             await connection.close()
         }

@@ -65,10 +65,11 @@ struct HolePunchLabTests {
             try lab.run("flush", "a")
             try lab.run("flush", "b")
         }
-        #expect(dialler.line(containing: "digest") != nil)
+        #expect(dialler.line()?.hasPrefix("digest") == true)
         try lab.run("flush", "a")
-        #expect(dialler.line(containing: "digest") != nil)
-        #expect(dialler.line(containing: "done quic ") != nil)
+        let second = dialler.line() ?? ""
+        #expect(second.hasPrefix("digest"), "\(second)")
+        #expect(dialler.line()?.hasPrefix("done quic ") == true)
         dialler.wait()
         server.kill()
     }

@@ -17,18 +17,12 @@ final class TinyProxy: Sendable {
         answer = "Proxy-Authorization: Basic dXNlcjp3b3Jk\r\n"
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         listener = descriptor
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && listen(descriptor, 16) == 0
-                    && getsockname(descriptor, $0, &size) == 0
-            }
+        var address = LoopbackAddress(port: 0)
+        let bound = address.with {
+            bind(descriptor, $0, $1) == 0 && listen(descriptor, 16) == 0 && getsockname(descriptor, $0, &$1) == 0
         }
         guard bound else { throw RawConnection.Failure(description: "no port for a proxy: error \(errno)") }
-        port = Int(in_port_t(bigEndian: address.sin_port))
+        port = address.port
         Self.thread { [self] in accept() }
     }
 
@@ -116,14 +110,8 @@ final class TinyProxy: Sendable {
 
     private func dial(_ port: Int) -> Int32? {
         let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(server, $0, size) }
-        }
+        var address = LoopbackAddress(port: port)
+        let result = address.with { connect(server, $0, $1) }
         if result == 0 { return server }
         close(server)
         return nil

@@ -6,8 +6,9 @@ package struct QUICOptions: Sendable {
     package var handshakeLimit = Duration.seconds(10)
     /// A connection on which nothing was heard for so long is over.
     package var idleLimit = Duration.seconds(30)
-    /// After such a silence something is sent.
-    package var keepAlive = Duration.seconds(10)
+    /// After such a silence something is sent. A side that only receives must do so when its NAT has lost the mapping, for
+    /// nothing comes in by then; ICE's own checks would come so late that the other side might have given up.
+    package var keepAlive = Duration.seconds(2)
     /// Bytes of a stream that were written and not yet acknowledged; a writer waits when there are more.
     package var streamBufferSizeBytesMax = 8 << 20
     /// The same of all streams together; each stream may have 64 KiB nevertheless.
