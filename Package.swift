@@ -11,13 +11,6 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// For tests that use the system's socket structures beside SwiftNIO, whose own C module claims them and cannot be imported.
-let strictButMembers: [SwiftSetting] = [
-    .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .treatAllWarnings(as: .error),
-]
-
 /// For the targets that hold a folder of unsafe code around a C library.
 let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
@@ -167,7 +160,7 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strictButMembers),
+            swiftSettings: strict),
         .testTarget(
             name: "TroupeSimulationTests",
             dependencies: [
