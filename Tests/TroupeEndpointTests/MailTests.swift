@@ -2,6 +2,7 @@ import Testing
 import Troupe
 import TroupeCore
 import TroupeRuntime
+import TroupeTesting
 
 @testable import TroupeEndpoint
 
@@ -141,6 +142,44 @@ struct MailTests {
         var results: Set<Int> = []
         for call in calls { results.insert(try await call.value) }
         #expect(results == Set(1...20))
+    }
+
+    @Test("what is sent to a site that is off for a week waits, is seen with its age, and arrives")
+    func week() async throws {
+        let clock = ManualClock()
+        let a = Site("lab-a")
+        let b = Site("lab-b", clock: clock)
+        let first = try await a.startEndpoint(trusting: [b.trusted()])
+        let address = first.status.listens[0]
+        _ = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
+        _ = try await a.startWorker()
+        let caller = try await b.join()
+        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        first.task.cancel()
+        _ = await first.task.result
+        for entry in 1...200 { try await caller.tell(book) { try await $0.note(entry) } }
+        let call = Task { try await Troupe.withDeadline(.none) { try await book.note(201) } }
+        let mailbox = try ActorID(mailboxOfSite: "lab-a")
+        func stat() async throws -> ActorStat {
+            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else {
+                throw CancellationError()
+            }
+            return stat
+        }
+        while try await stat().queuedCount < 201 { try await Task.sleep(for: .milliseconds(5)) }
+        for _ in 1...7 {
+            clock.advance(by: .seconds(24 * 3600))
+            _ = try await b.shards[0].perform(.tick(budget: 10_000))
+        }
+        let waiting = try await stat()
+        #expect(waiting.queuedCount == 201)
+        let oldest = try #require(waiting.oldestSentAt)
+        #expect(clock.now() - oldest >= .seconds(7 * 24 * 3600 - 60))
+        _ = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+        #expect(try await call.value == 201)
+        // The first caller reads the exchange's time every half minute, and does not know yet that a week is over.
+        let later = try await b.join().handle(Notebook.self, named: "book", at: "lab-a")
+        #expect(try await later.entries() == Array(1...201))
     }
 
     @Test("a site that is not known is an error that says what to do")

@@ -53,9 +53,11 @@ final class Site: Sendable {
     let exchange: Exchange
     private let tasks: Tasks
 
-    init(_ name: String, shardCount: Int = 1) {
+    init(_ name: String, shardCount: Int = 1, clock: any ExchangeClock = SystemClock()) {
         self.name = name
-        shards = (0..<shardCount).map { MemoryShard(place: ShardPlace(index: $0, count: shardCount)) }
+        shards = (0..<shardCount).map {
+            MemoryShard(place: ShardPlace(index: $0, count: shardCount), clock: clock)
+        }
         exchange = Exchange(shards: shards, address: "memory: \(name)")
         tasks = Tasks()
     }

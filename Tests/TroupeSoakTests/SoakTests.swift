@@ -32,4 +32,24 @@ struct SoakTests {
             }
         }
     }
+
+    /// Callers at another site than the actors, with endpoints that are killed and stopped, and both exchanges killed.
+    @Test func everyEffectAcrossSitesIsAccountedFor() throws {
+        let soak = ChildProcess([
+            try ChildProcess.product("troupe"), "soak", "--sites", "--minutes", "1", "--kills-per-hour", "900",
+            "--lease",
+            "1s", "--seed", "5", "--json",
+        ])
+        try soak.start()
+        var text = ""
+        while let line = soak.line() { text += line }
+        #expect(soak.wait() == .exited(0), "\(text)")
+        let report = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(text)")
+        #expect(report["clean"] as? Bool == true)
+        #expect(try #require(report["operations"] as? Int) > 100)
+        let faults = try #require(report["faults"] as? [String: Int])
+        for name in ["kill-endpoint", "pause-endpoint", "kill-callers-exchange", "kill-exchange", "kill-worker"] {
+            #expect(faults[name] ?? 0 > 0, "\(name)")
+        }
+    }
 }

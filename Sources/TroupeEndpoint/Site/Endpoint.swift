@@ -171,9 +171,10 @@ package final class Endpoint: Service {
     }
 
     private func makePeer(_ trusted: TrustedPeer) -> Peer {
-        Peer(trusted, local: local, objects: objects, options: configuration.options, logger: logger) {
-            [paths] trusted throws(EndpointError) in try await paths.dial(trusted)
-        }
+        Peer(
+            trusted, local: local, objects: objects, options: configuration.options, logger: logger,
+            dial: { [paths] trusted throws(EndpointError) in try await paths.dial(trusted) },
+            dialBetter: { [paths] trusted throws(EndpointError) in try await paths.dialWithoutRelay(trusted) })
     }
 
     /// The mailbox in which waits what is sent to a site.

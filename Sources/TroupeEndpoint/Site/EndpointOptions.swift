@@ -5,6 +5,8 @@ package struct EndpointOptions: Sendable {
     package var retryPauseMax = Duration.seconds(5)
     /// How long a link stays on which nothing is open.
     package var idleTimeMax = Duration.seconds(60)
+    /// How often a peer that is reached through a relay is looked for on a better path.
+    package var improvePause = Duration.seconds(60)
 
     package init() {}
 }

@@ -83,6 +83,18 @@ final class Paths: Sendable {
         return try await race(peer, addresses)
     }
 
+    /// Connects by any way on which no relay forwards.
+    func dialWithoutRelay(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        var addresses: [HostPort] = []
+        for address in peer.addresses { addresses.append(try HostPort(parsing: address)) }
+        if !addresses.isEmpty, let found = try? await direct(peer, addresses) { return found }
+        guard ice != nil, relay != nil else {
+            throw EndpointError(
+                .unreachable, "site \(peer.site) has no address, and no path through NATs is looked for")
+        }
+        return try await search(peer.id)
+    }
+
     private func direct(_ peer: TrustedPeer, _ addresses: [HostPort]) async throws(EndpointError) -> any PeerConnection
     {
         try await DirectDialler.connect(to: addresses, expecting: peer.id, credentials: credentials, logger: logger)

@@ -7,6 +7,9 @@ final class Peer: Sendable {
     /// Ways to a peer; tries them and returns the first connection.
     typealias Dial = @Sendable (TrustedPeer) async throws(EndpointError) -> any PeerConnection
 
+    /// Connections at once; the oldest goes when there are more.
+    private static let connectionsMax = 4
+
     private struct State {
         var trusted: TrustedPeer
         var mails: [OutboundMail] = []
@@ -14,7 +17,6 @@ final class Peer: Sendable {
         var connections: [(number: Int, connection: any PeerConnection)] = []
         var connectionCount = 0
         var failure: EndpointError?
-        var linkedAt: ContinuousClock.Instant?
         var isGone = false
         /// Counts what makes another try worth while.
         var wakes = 0
@@ -22,6 +24,8 @@ final class Peer: Sendable {
     private let state: Mutex<State>
     private let local: LocalSite
     private let dial: Dial
+    /// The same without the relay's help, for a peer that is reached by it.
+    private let dialBetter: Dial
     private let options: EndpointOptions
     private let logger: Logger
     private let news = Nudge()
@@ -31,8 +35,9 @@ final class Peer: Sendable {
 
     init(
         _ trusted: TrustedPeer, local: LocalSite, objects: ObjectServer, options: EndpointOptions, logger: Logger,
-        dial: @escaping Dial
+        dial: @escaping Dial, dialBetter: @escaping Dial
     ) {
+        self.dialBetter = dialBetter
         state = Mutex(State(trusted: trusted))
         self.local = local
         self.objects = objects
@@ -166,14 +171,17 @@ final class Peer: Sendable {
 
     /// Takes over a connection that somebody made, and serves what the other side opens on it.
     func adopt(_ connection: any PeerConnection) {
-        let number = state.withLock { state in
+        let (number, surplus) = state.withLock { state in
             state.connectionCount += 1
             state.wakes += 1
             state.connections.append((state.connectionCount, connection))
             state.failure = nil
-            state.linkedAt = .now
-            return state.connectionCount
+            let surplus = state.connections.count > Self.connectionsMax ? state.connections.first?.connection : nil
+            return (state.connectionCount, surplus)
         }
+        // Unstructured, both: they end with the connection.
+        if let surplus { Task { await surplus.close() } }
+        if connection.path.kind == .relayed { Task { await self.improve(on: number, connection) } }
         logger.info("linked", metadata: ["path": "\(connection.path)"])
         news.poke()
         // Unstructured: it ends with the connection.
@@ -183,6 +191,17 @@ final class Peer: Sendable {
             self.state.withLock { state in state.connections.removeAll { $0.number == number } }
             self.logger.info("the link is over", metadata: ["path": "\(connection.path)"])
             self.news.poke()
+        }
+    }
+
+    /// Looks now and then for a path that needs no relay, for as long as the peer is reached by one.
+    private func improve(on number: Int, _ connection: any PeerConnection) async {
+        while (try? await Task.sleep(for: options.improvePause)) != nil {
+            guard state.withLock({ $0.connections.last?.number == number }) else { return }
+            guard let better = try? await dialBetter(trusted) else { continue }
+            adopt(better)
+            await connection.close()
+            return
         }
     }
 
