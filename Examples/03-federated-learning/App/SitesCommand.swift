@@ -41,7 +41,7 @@ struct Sites: AsyncParsableCommand {
     }
 
     /// What is there already is kept.
-    private func spawn(_ troupe: Troupe) async throws -> GlobalAggregator {
+    private nonisolated(nonsending) func spawn(_ troupe: Troupe) async throws -> GlobalAggregator {
         let clients = (0..<2).map { Array(SiteRounds.clients(ofSite: $0, of: 2)) }
         _ = try await troupe.spawn(
             Client.self, clients[0].map { Spawn("client-\($0)", state: .init(index: $0)) }, ifExists: .keep)
@@ -60,7 +60,9 @@ struct Sites: AsyncParsableCommand {
     }
 
     /// Asks again when the site's own exchange was away for too long: to ask twice for a round runs it once.
-    private func untilAnswered<Answer>(_ call: () async throws -> Answer) async throws -> Answer {
+    private nonisolated(nonsending) func untilAnswered<Answer>(
+        _ call: nonisolated(nonsending) () async throws -> Answer
+    ) async throws -> Answer {
         var attempt = 1
         while true {
             do {
