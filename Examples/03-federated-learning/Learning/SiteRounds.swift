@@ -13,11 +13,10 @@ public enum SiteRounds {
     }
 
     /// The clients of a site, when they are dealt out to the sites in their order.
-    public static func clients(ofSite site: Int, of siteCount: Int, clients: Int = FederatedRounds.clientCount)
-        -> Range<Int>
-    {
+    public static func clients(ofSite site: Int, of siteCount: Int) -> Range<Int> {
         precondition(siteCount > 0 && (0..<siteCount).contains(site), "A site is one of their count.")
-        return (clients * site / siteCount)..<(clients * (site + 1) / siteCount)
+        let count = FederatedRounds.clientCount
+        return (count * site / siteCount)..<(count * (site + 1) / siteCount)
     }
 
     /// What one client learns from its shard in a round.
