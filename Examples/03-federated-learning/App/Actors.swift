@@ -20,6 +20,12 @@ distributed actor Client: StatefulActor {
             seed: FederatedRounds.seed(round: round, client: state.index))
         return try await actorSystem.proxy(trained)
     }
+
+    /// The same with the numbers in the message: less than what is worth a reference, and free to cross sites.
+    distributed func learn(round: Int, from weights: [Double]) throws -> SiteRounds.Update {
+        let shard = try Digits.load().split().training.shard(state.index, of: FederatedRounds.clientCount)
+        return SiteRounds.learn(from: weights, on: shard, round: round, client: state.index)
+    }
 }
 
 /// Averages what the clients learned, round by round.
@@ -73,5 +79,7 @@ struct RoundReport: Codable, Sendable {
 }
 
 enum FederatedTypes: ActorTypes {
-    static let all: [any StatefulActor.Type] = [Client.self, Aggregator.self]
+    static let all: [any StatefulActor.Type] = [
+        Client.self, Aggregator.self, SiteAggregator.self, GlobalAggregator.self,
+    ]
 }

@@ -7,7 +7,7 @@ import Troupe
 struct FederatedApp: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "federated", abstract: "Federated learning on handwritten digits.",
-        subcommands: [WorkerCommand<FederatedTypes>.self, Train.self])
+        subcommands: [WorkerCommand<FederatedTypes>.self, Train.self, Sites.self])
 }
 
 /// Spawns the actors, runs the rounds, and compares the model with the same arithmetic in one process.
@@ -49,4 +49,4 @@ struct Train: AsyncParsableCommand {
 }
 
 /// Prints at once, also into a pipe: progress is to be seen while it is made.
-private func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

@@ -8,7 +8,7 @@ import Troupe
 
     private static let pages = [
         "README.md", "docs/get-started.md", "docs/concepts.md", "docs/guides/command-line.md", "docs/guides/errors.md",
-        "docs/guides/exchanges.md", "docs/guides/proxies.md", "docs/guides/workers.md",
+        "docs/guides/exchanges.md", "docs/guides/proxies.md", "docs/guides/sites.md", "docs/guides/workers.md",
     ]
 
     /// A line that the documentation shows must stand in the compiled snippets.
