@@ -51,10 +51,13 @@ final class Site: Sendable {
     let key = EndpointKey()
     let shards: [MemoryShard]
     let exchange: Exchange
+    /// Where its objects, its endpoint's socket and copies lie; nil for a site without.
+    let files: SiteFiles?
     private let tasks: Tasks
 
-    init(_ name: String, shardCount: Int = 1) {
+    init(_ name: String, shardCount: Int = 1, files: SiteFiles? = nil) {
         self.name = name
+        self.files = files
         shards = (0..<shardCount).map { MemoryShard(place: ShardPlace(index: $0, count: shardCount)) }
         exchange = Exchange(shards: shards, address: "memory: \(name)")
         tasks = Tasks()
@@ -62,12 +65,15 @@ final class Site: Sendable {
 
     /// Serves until the returned task is cancelled.
     func startEndpoint(
-        trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0"
+        trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0",
+        configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
     ) async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
         var trust = TrustFile()
         for peer in peers { trust.set(peer) }
         var configuration = Endpoint.Configuration(site: name, key: key, trust: trust)
         if listens { configuration.listen = [address] }
+        try files?.configure(&configuration)
+        try configure(&configuration)
         let endpoint = try await Endpoint(configuration, exchange: exchange, logger: .quiet)
         let (stream, continuation) = AsyncStream<EndpointStatus>.makeStream()
         // Unstructured: the test ends it.
@@ -87,11 +93,12 @@ final class Site: Sendable {
     func join() async throws -> Troupe {
         var configuration = TroupeConfiguration()
         configuration.logger = .quiet
+        try files?.configure(&configuration, exchange)
         return try await Troupe.joining(exchange, configuration: configuration)
     }
 
     func startWorker() async throws -> Task<Void, any Error> {
-        let worker = try Worker(try await join(), WorkerConfiguration(types: [Notebook.self]))
+        let worker = try Worker(try await join(), WorkerConfiguration(types: [Notebook.self, Warehouse.self]))
         let task = Task { try await worker.run() }
         tasks.add(task)
         return task

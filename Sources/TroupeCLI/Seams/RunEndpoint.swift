@@ -9,7 +9,8 @@ import TroupeStore
 /// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
 /// `onReady` is called once, when it listens.
 func runEndpoint(
-    _ home: EndpointHome, exchange url: String?, copiesMax: Int = 8 << 30, onReady: @escaping @Sendable (EndpointStatus) -> Void
+    _ home: EndpointHome, exchange url: String?, copiesMax: Int = 8 << 30,
+    onReady: @escaping @Sendable (EndpointStatus) -> Void
 ) async throws {
     let settings = try home.settings()
     let lock = try home.lock()

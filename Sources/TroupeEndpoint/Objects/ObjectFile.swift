@@ -41,7 +41,8 @@ final class ObjectFile: Sendable {
         let head = Head(place: place, sizeBytes: sizeBytes)
         do {
             let body = try CBOREncoder().encode(head)
-            var bytes = ObjectPiece.encoded(UInt64(body.count)) + body + ObjectPiece.encoded(ObjectPiece.checksum(of: body))
+            var bytes =
+                ObjectPiece.encoded(UInt64(body.count)) + body + ObjectPiece.encoded(ObjectPiece.checksum(of: body))
             precondition(bytes.count <= headSizeBytes, "names are bounded")
             bytes += [UInt8](repeating: 0, count: headSizeBytes - bytes.count)
             let file = try FileDescriptor.open(
@@ -58,7 +59,9 @@ final class ObjectFile: Sendable {
 
     /// The copy in a file; nil if it is none.
     static func open(_ path: FilePath, sizeBytesMax: Int) -> ObjectFile? {
-        guard let file = try? FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow]) else { return nil }
+        guard let file = try? FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow]) else {
+            return nil
+        }
         defer { try? file.close() }
         guard let start = try? read(file, at: 0, count: headSizeBytes) else { return nil }
         let length = ObjectPiece.decoded(start.prefix(lengthSizeBytes))
@@ -69,9 +72,12 @@ final class ObjectFile: Sendable {
             head.version == 1, (0...sizeBytesMax).contains(head.sizeBytes)
         else { return nil }
         let count = pieceCount(head.sizeBytes)
-        guard let table = try? read(file, at: headSizeBytes, count: count * ObjectPiece.checksumSizeBytes) else { return nil }
+        guard let table = try? read(file, at: headSizeBytes, count: count * ObjectPiece.checksumSizeBytes) else {
+            return nil
+        }
         let checksums = (0..<count).map { index in
-            ObjectPiece.decoded(table[index * ObjectPiece.checksumSizeBytes..<(index + 1) * ObjectPiece.checksumSizeBytes])
+            ObjectPiece.decoded(
+                table[index * ObjectPiece.checksumSizeBytes..<(index + 1) * ObjectPiece.checksumSizeBytes])
         }
         return ObjectFile(path, head, checksums: checksums)
     }
@@ -140,7 +146,8 @@ final class ObjectFile: Sendable {
     private static func read(_ file: FileDescriptor, at offset: Int, count: Int) throws -> [UInt8] {
         let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
-                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
+                let rest = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
                 let read = try unsafe file.read(fromAbsoluteOffset: Int64(offset + filled), into: rest)
                 guard read > 0 else { break }
                 filled += read

@@ -67,7 +67,8 @@ struct PieceReader: ~Copyable {
         swap(&piece, &buffer)
         guard ObjectPiece.checksum(of: piece) == checksum else {
             throw EndpointError(
-                .corrupt, "bytes of object \(name) arrived damaged: read it again, and look at the memory of both hosts")
+                .corrupt, "bytes of object \(name) arrived damaged: read it again, and look at the memory of both hosts"
+            )
         }
         left -= size
         return piece

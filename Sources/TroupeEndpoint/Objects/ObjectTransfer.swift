@@ -80,24 +80,39 @@ final class ObjectTransfer: Sendable {
         }
     }
 
-    /// - Parameter peer: where to fetch it from what is not here; nil takes only what is.
-    /// - Returns: nil if the range has to be read without a copy.
-    func read(_ range: Range<Int>, from peer: Peer?) async throws(EndpointError) -> LocalAnswer? {
+    enum Reading {
+        case answer(LocalAnswer)
+        /// The range has to be read without a copy.
+        case withoutCopy
+        /// What is here cannot be used.
+        case damaged(EndpointError)
+    }
+
+    /// - Parameter peer: from where to fetch what is not here; nil takes only what is.
+    func read(_ range: Range<Int>, from peer: Peer?) async throws(EndpointError) -> Reading {
         state.withLock { $0.askedAt = .now }
         guard let peer else {
-            guard case .here(let file) = look(range) else { return nil }
-            return .object(sizeBytes: file.sizeBytes, bytes: try file.read(range))
+            guard case .here(let file) = look(range) else { return .withoutCopy }
+            return read(range, in: file)
         }
         if case .notHere = look(range) {
             start(peer)
             await wait(for: range)
         }
         switch look(range) {
-        case .here(let file): return .object(sizeBytes: file.sizeBytes, bytes: try file.read(range))
-        case .over(.missing): return .missing
+        case .here(let file): return read(range, in: file)
+        case .over(.missing): return .answer(.missing)
         case .over(.failed(let error)): throw error
-        case .refused: return nil
-        case .notHere(let size): return .pending(sizeBytesHere: size)
+        case .refused: return .withoutCopy
+        case .notHere(let size): return .answer(.pending(sizeBytesHere: size))
+        }
+    }
+
+    private func read(_ range: Range<Int>, in file: ObjectFile) -> Reading {
+        do throws(EndpointError) {
+            return .answer(.object(sizeBytes: file.sizeBytes, bytes: try file.read(range)))
+        } catch {
+            return .damaged(error)
         }
     }
 
@@ -135,10 +150,11 @@ final class ObjectTransfer: Sendable {
             } catch {
                 switch error.code {
                 case .unreachable, .timedOut, .closed: break
-                case .limitExceeded:
-                    logger.notice("an object is read without a copy", metadata: ["reason": "\(error)"])
+                case .limitExceeded, .files:
+                    logger.warning("an object is read without a copy", metadata: ["reason": "\(error)"])
+                    removeFile()
                     return finish(nil, isRefused: true)
-                case .invalidArgument, .files, .refused, .protocolViolation, .corrupt:
+                case .invalidArgument, .refused, .protocolViolation, .corrupt:
                     return finish(.failed(error))
                 }
                 failures = state.withLock { $0.file?.sizeBytesHere ?? 0 } > before ? 0 : failures + 1
@@ -187,7 +203,8 @@ final class ObjectTransfer: Sendable {
             removeFile()
             throw EndpointError(
                 .corrupt,
-                "object \(place) had \(file.sizeBytes) bytes and now has \(size): objects do not change, so read it again")
+                "object \(place) had \(file.sizeBytes) bytes and now has \(size): objects do not change, so read it again"
+            )
         }
     }
 }

@@ -24,7 +24,8 @@ final class ObjectTransfers: Sendable {
         transfers = Mutex([:])
         do {
             try FileManager.default.createDirectory(
-                atPath: options.directory.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: options.directory.string, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
             for name in try FileManager.default.contentsOfDirectory(atPath: options.directory.string) { adopt(name) }
         } catch {
             throw EndpointError(.files, "the directory \(options.directory) cannot be used for objects: \(error)")
@@ -86,10 +87,10 @@ final class ObjectTransfers: Sendable {
             return new
         }
         guard let known else { return nil }
-        do throws(EndpointError) {
-            return try await known.read(range, from: isWhole ? peer : nil)
-        } catch {
-            guard known.hasFile, error.code == .corrupt || error.code == .files else { throw error }
+        switch try await known.read(range, from: isWhole ? peer : nil) {
+        case .answer(let answer): return answer
+        case .withoutCopy: return nil
+        case .damaged(let error):
             logger.error("a copy of an object cannot be used; it is fetched again", metadata: ["error": "\(error)"])
             forget(known)
             return isWhole ? .pending(sizeBytesHere: 0) : nil
@@ -100,7 +101,8 @@ final class ObjectTransfers: Sendable {
 
     private func makeRoom(for size: Int, except place: ObjectPlace) throws(EndpointError) {
         guard size <= options.sizeBytesMax else {
-            throw EndpointError(.limitExceeded, "object \(place) has \(size) bytes, which is over the bound of all copies")
+            throw EndpointError(
+                .limitExceeded, "object \(place) has \(size) bytes, which is over the bound of all copies")
         }
         let all = transfers.withLock { Array($0.values) }
         var used = all.reduce(0) { $0 + $1.reservedBytes }

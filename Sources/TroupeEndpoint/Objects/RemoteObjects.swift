@@ -40,7 +40,9 @@ enum RemoteObjects {
         case .missing: return nil
         case .refused(let reason): throw EndpointError(.refused, reason)
         case .found(let size):
-            guard size >= 0 else { throw EndpointError(.protocolViolation, "site \(site) has an object of \(size) bytes") }
+            guard size >= 0 else {
+                throw EndpointError(.protocolViolation, "site \(site) has an object of \(size) bytes")
+            }
             try onFound(size)
             let count = max(0, min(request.upTo ?? size, size) - request.from)
             let name = "\(site)/\(request.store)/\(request.key)"

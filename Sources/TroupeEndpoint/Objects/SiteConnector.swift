@@ -113,7 +113,8 @@ final class SiteConnector: Connector {
                     sizeBytesHere = count
                     failure = EndpointError(.timedOut, "\(count) bytes have arrived, and no more for a while")
                 case .failed(let code, let message): throw EndpointError(code, message)
-                case .status, .nat, .tested: throw EndpointError(.protocolViolation, "the endpoint answers something else")
+                case .status, .nat, .tested:
+                    throw EndpointError(.protocolViolation, "the endpoint answers something else")
                 }
             } catch {
                 guard Self.mayPass(error.code) else { throw refusal(key, error) }
@@ -158,7 +159,8 @@ final class SiteConnector: Connector {
     private func readOnly(_ what: String, _ key: String) -> StoreError {
         StoreError(
             .refused,
-            "object \(store)/\(key) lies at site \(site) and is not \(what) from here: have an actor of that site do it")
+            "object \(store)/\(key) lies at site \(site) and is not \(what) from here: have an actor of that site do it"
+        )
     }
 }
 

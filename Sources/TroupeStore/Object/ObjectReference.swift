@@ -16,7 +16,6 @@ public struct ObjectReference: Hashable, Sendable {
 
     package static let kindSizeBytesMax = 32
     package static let addressSizeBytesMax = 1024
-    package static let siteSizeBytesMax = 63
 
     /// Throws ``StoreError/Code/invalidArgument`` if a part is malformed, as parts that come over a wire may be.
     public init(
@@ -33,7 +32,7 @@ public struct ObjectReference: Hashable, Sendable {
                 .invalidArgument,
                 "object \(store)/\(key) has an address over \(Self.addressSizeBytesMax) bytes or a negative size")
         }
-        if let site, !ObjectName.isValid(site, sizeBytesMax: Self.siteSizeBytesMax) {
+        if let site, !ObjectName.isSite(site) {
             throw StoreError(.invalidArgument, "object \(store)/\(key) names a site that cannot be one")
         }
         self.store = store
