@@ -66,7 +66,7 @@ final class Site: Sendable {
     /// Serves until the returned task is cancelled.
     func startEndpoint(
         trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0",
-        configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
+        over other: Exchange? = nil, configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
     ) async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
         var trust = TrustFile()
         for peer in peers { trust.set(peer) }
@@ -74,7 +74,7 @@ final class Site: Sendable {
         if listens { configuration.listen = [address] }
         try files?.configure(&configuration)
         try configure(&configuration)
-        let endpoint = try await Endpoint(configuration, exchange: exchange, logger: .quiet)
+        let endpoint = try await Endpoint(configuration, exchange: other ?? exchange, logger: .quiet)
         let (stream, continuation) = AsyncStream<EndpointStatus>.makeStream()
         // Unstructured: the test ends it.
         let task = Task { try await endpoint.run { continuation.yield($0) } }

@@ -83,7 +83,8 @@ import TroupeStore
         let store = try registry.store(for: outer.named(site: "lab-b"))
         let other = try #require(inner.reference)
         #expect(try registry.store(for: other.named(site: "lab-b")) === store)
-        #expect(try registry.store(for: outer.named(site: "lab-a")) === local)
+        let here = try #require(try await local.put("x").reference)
+        #expect(try registry.store(for: here.named(site: "lab-a")) === local)
         #expect(store !== local)
         // What an object of another site refers to lies there, too.
         let read = Proxy<[Proxy<String>]>(origin: .stored(outer.named(site: "lab-b")), registry: registry)

@@ -34,5 +34,8 @@ package final class LocalClient: Sendable {
         }
     }
 
+    /// Whether there is a connection at the moment.
+    var isConnected: Bool { channel.isConnected }
+
     package func close() { channel.close() }
 }

@@ -27,7 +27,11 @@ actor EndpointLink {
     }
 
     private func current() async throws(EndpointError) -> LocalClient {
-        if let client { return client }
+        if let client {
+            if client.isConnected { return client }
+            // A request would wait for it in vain, where another one may serve by now at another address.
+            drop(client)
+        }
         let found = try await find()
         // Another one may have found it meanwhile.
         if let client {

@@ -18,6 +18,8 @@ final class SiteConnector: Connector {
     private static let pauseMax = Duration.seconds(1)
     /// The endpoint answers before this time even while it waits.
     private static let answerTime = Duration.seconds(30)
+    /// So much longer is an answer waited for than the site, to hear why.
+    private static let answerGrace = Duration.seconds(1)
 
     /// - Parameter wait: how long a site that is away is waited for.
     init(site: String, store: String, link: EndpointLink, wait: Duration) {
@@ -105,7 +107,8 @@ final class SiteConnector: Connector {
         var failure = EndpointError(.timedOut, "it does not answer")
         while !Task.isCancelled {
             do throws(EndpointError) {
-                switch try await link.ask(request, timeout: Self.answerTime) {
+                let answerTime = min(Self.answerTime, max(deadline - .now, .zero) + Self.answerGrace)
+                switch try await link.ask(request, timeout: answerTime) {
                 case .object(let size, let bytes): return (size, bytes)
                 case .missing: return nil
                 case .pending(let count):

@@ -43,12 +43,12 @@ struct ObjectTransferTests {
         }
 
         /// The bytes of the object as a process of site B reads them, each time a new one.
-        func read() async throws -> [UInt8]? {
+        func read(_ key: String = "k") async throws -> [UInt8]? {
             let registry = StoreRegistry()
             registry.reachSites(through: b.exchange)
             let reference = try ObjectReference(
-                store: "objects", kind: "pattern", address: "here", key: "k", sizeBytes: sizeBytes, site: "lab-a")
-            return try await registry.store(for: reference).connector.get("k", sizeBytes: sizeBytes)
+                store: "objects", kind: "pattern", address: "here", key: key, sizeBytes: sizeBytes, site: "lab-a")
+            return try await registry.store(for: reference).connector.get(key, sizeBytes: sizeBytes)
         }
 
         var whole: [UInt8] { PatternConnector.bytes(0..<sizeBytes) }
@@ -131,17 +131,36 @@ struct ObjectTransferTests {
         #expect(a.endpoint.servedObjectBytes == 2 * scene.sizeBytes)
     }
 
-    @Test("an object for which there is no room is read without a copy, and older copies make room")
-    func room() async throws {
+    @Test("an object for which there is no room is read without a copy")
+    func noRoom() async throws {
         let scene = try Scene(sizeBytes: 6 * Self.pieceBytes)
         let a = try await scene.startA()
         _ = try await scene.startB(dialling: a.status.listens[0]) { $0.sizeBytesMax = 5 << 20 }
         #expect(try await scene.read() == scene.whole)
         #expect(scene.copyFiles.isEmpty)
+    }
 
+    @Test("the copy that was read longest ago makes room for a new one")
+    func oldestGoes() async throws {
+        let scene = try Scene(sizeBytes: 6 * Self.pieceBytes)
+        let a = try await scene.startA()
+        let b = try await scene.startB(dialling: a.status.listens[0]) { $0.sizeBytesMax = 13 << 20 }
+        for key in ["k1", "k2", "k1", "k3"] { #expect(try await scene.read(key) == scene.whole) }
+        #expect(scene.copyFiles.count == 2)
+        #expect(b.endpoint.copiedObjectBytes == 3 * scene.sizeBytes)
+        #expect(try await scene.read("k1") == scene.whole)
+        #expect(b.endpoint.copiedObjectBytes == 3 * scene.sizeBytes)
+        #expect(try await scene.read("k2") == scene.whole)
+        #expect(b.endpoint.copiedObjectBytes == 4 * scene.sizeBytes)
+    }
+
+    @Test("what is in the directory of copies and is none goes when the endpoint starts")
+    func strays() async throws {
         let directory = try TemporaryDirectory()
-        var copies = ObjectCopies(directory: directory.path)
-        copies.sizeBytesMax = 10 << 20
+        let copies = ObjectCopies(directory: directory.path)
+        let place = ObjectPlace(site: "lab-a", store: "objects", key: "k")
+        // A copy, but not under the name of its object.
+        _ = try ObjectFile.create(directory.path.appending("other.copy"), for: place, sizeBytes: 1)
         try "no copy".write(toFile: directory.path.appending("stray").string, atomically: true, encoding: .utf8)
         _ = try ObjectTransfers(copies, logger: .quiet)
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path.string).isEmpty)

@@ -88,6 +88,28 @@ struct ObjectsAcrossSitesTests {
         #expect(try await own.resolve().count == 1000)
     }
 
+    @Test("a program that connects by a URL reads them without a word of configuration")
+    func connected() async throws {
+        let a = Site("lab-a", files: try SiteFiles())
+        let b = Site("lab-b", files: try SiteFiles())
+        let atA = try await a.startEndpoint(trusting: [b.trusted()])
+        let directory = try TemporaryDirectory()
+        let url = "embedded:\(directory.path)"
+        let exchange = try await Exchange.open(url)
+        let atB = try await b.startEndpoint(
+            trusting: [a.trusted(at: atA.status.listens[0])], listens: false, over: exchange)
+        _ = try await a.startWorker()
+        let caller = try await Troupe.connect(to: url)
+        #expect(caller.siteName == "lab-b")
+        let there = try await caller.spawn(Warehouse.self, named: "there", at: "lab-a")
+        #expect(try await there.make(Self.count).count == Self.count)
+        #expect(atB.endpoint.copiedObjectBytes > Self.count * 8)
+        atB.task.cancel()
+        _ = await atB.task.result
+        await caller.close()
+        for shard in exchange.shards { await shard.close() }
+    }
+
     @Test("a store that is not open to the site is refused, a missing object is not found, and nothing is written")
     func refusals() async throws {
         let pair = try await Pair(stores: ["public"])
