@@ -104,8 +104,9 @@ let package = Package(
         .target(
             name: "Troupe",
             dependencies: [
-                "CTroupeMemory", "TroupeCore", "TroupeStore", "TroupeRuntime", "TroupeRedis", "TroupeBroker",
-                argumentParser, logging, serviceLifecycle, unixSignals,
+                "CTroupeMemory", "TroupeCore", "TroupeEndpoint", "TroupeStore", "TroupeRuntime", "TroupeRedis",
+                "TroupeBroker", argumentParser, logging, serviceLifecycle, unixSignals,
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
         .target(

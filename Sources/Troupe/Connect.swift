@@ -1,5 +1,6 @@
 import TroupeBroker
 package import TroupeCore
+import TroupeEndpoint
 import TroupeRedis
 public import TroupeRuntime
 package import TroupeStore
@@ -32,6 +33,7 @@ extension Troupe {
         } catch let error as ExchangeError {
             throw TroupeError(error)
         }
+        configuration.stores.reachSites(through: exchange)
         return try await Troupe.joining(exchange, configuration: configuration)
     }
 }

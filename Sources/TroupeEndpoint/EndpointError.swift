@@ -13,6 +13,8 @@ public struct EndpointError: Error, Hashable, Sendable, CustomStringConvertible 
         case unreachable
         /// It took longer than it may.
         case timedOut
+        /// Bytes are not those that were sent or kept.
+        case corrupt
         /// A bound was met.
         case limitExceeded
         /// Closed by this side.

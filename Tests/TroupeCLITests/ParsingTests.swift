@@ -19,6 +19,12 @@ import TroupeCore
         #expect(DurationText(parsing: text) == nil)
     }
 
+    @Test(arguments: [("0", 0), ("1048576", 1 << 20), ("512MiB", 512 << 20), ("8GiB", 8 << 30), ("3B", 3)])
+    func sizes(_ text: String, _ expected: Int) { #expect(SizeText(parsing: text)?.bytes == expected) }
+
+    @Test(arguments: ["", "GiB", "-1", "1.5GiB", "1 GiB", "1gb", "9000000000TiB"])
+    func noSizes(_ text: String) { #expect(SizeText(parsing: text) == nil) }
+
     @Test func readsTimeouts() {
         #expect(TimeoutText(argument: "none") == TimeoutText(duration: nil))
         #expect(TimeoutText(argument: "2m") == TimeoutText(duration: .seconds(120)))

@@ -51,10 +51,15 @@ final class Site: Sendable {
     let key = EndpointKey()
     let shards: [MemoryShard]
     let exchange: Exchange
+    /// Where its objects, its endpoint's socket and copies lie; nil for a site without.
+    let files: SiteFiles?
     private let tasks: Tasks
 
-    init(_ name: String, shardCount: Int = 1, clock: any ExchangeClock = SystemClock()) {
+    init(
+        _ name: String, shardCount: Int = 1, clock: any ExchangeClock = SystemClock(), files: SiteFiles? = nil
+    ) {
         self.name = name
+        self.files = files
         shards = (0..<shardCount).map {
             MemoryShard(place: ShardPlace(index: $0, count: shardCount), clock: clock)
         }
@@ -64,13 +69,16 @@ final class Site: Sendable {
 
     /// Serves until the returned task is cancelled.
     func startEndpoint(
-        trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0"
+        trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0",
+        over other: Exchange? = nil, configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
     ) async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
         var trust = TrustFile()
         for peer in peers { trust.set(peer) }
         var configuration = Endpoint.Configuration(site: name, key: key, trust: trust)
         if listens { configuration.listen = [address] }
-        let endpoint = try await Endpoint(configuration, exchange: exchange, logger: .quiet)
+        try files?.configure(&configuration)
+        try configure(&configuration)
+        let endpoint = try await Endpoint(configuration, exchange: other ?? exchange, logger: .quiet)
         let (stream, continuation) = AsyncStream<EndpointStatus>.makeStream()
         // Unstructured: the test ends it.
         let task = Task { try await endpoint.run { continuation.yield($0) } }
@@ -89,11 +97,12 @@ final class Site: Sendable {
     func join() async throws -> Troupe {
         var configuration = TroupeConfiguration()
         configuration.logger = .quiet
+        try files?.configure(&configuration, exchange)
         return try await Troupe.joining(exchange, configuration: configuration)
     }
 
     func startWorker() async throws -> Task<Void, any Error> {
-        let worker = try Worker(try await join(), WorkerConfiguration(types: [Notebook.self]))
+        let worker = try Worker(try await join(), WorkerConfiguration(types: [Notebook.self, Warehouse.self]))
         let task = Task { try await worker.run() }
         tasks.add(task)
         return task

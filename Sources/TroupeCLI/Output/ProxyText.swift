@@ -22,7 +22,7 @@ struct ProxyText: Hashable, Sendable, Encodable, CustomStringConvertible {
         isSubstitute = proxy.isSubstitute
         switch proxy.origin {
         case .stored(let object):
-            (reference, sizeBytes, place) = (object.id, object.sizeBytes, "\(object.kind) at \(object.address)")
+            (reference, sizeBytes, place) = (object.id, object.sizeBytes, object.place)
         case .inline(let size):
             (reference, sizeBytes, place) = ("inline", size, "in the message")
         case .outcome(let outcome):

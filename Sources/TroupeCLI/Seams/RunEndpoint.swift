@@ -9,7 +9,8 @@ import TroupeStore
 /// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
 /// `onReady` is called once, when it listens.
 func runEndpoint(
-    _ home: EndpointHome, exchange url: String?, onReady: @escaping @Sendable (EndpointStatus) -> Void
+    _ home: EndpointHome, exchange url: String?, copiesMax: Int = 8 << 30,
+    onReady: @escaping @Sendable (EndpointStatus) -> Void
 ) async throws {
     let settings = try home.settings()
     let lock = try home.lock()
@@ -32,6 +33,9 @@ func runEndpoint(
         if let connector = try Exchange.objectConnector(url) {
             try configuration.stores.register(Store(name: Exchange.objectStoreName, connector: connector))
         }
+        var copies = ObjectCopies(directory: home.objectDirectory)
+        copies.sizeBytesMax = copiesMax
+        configuration.copies = copies
         let endpoint = try await Endpoint(configuration, exchange: exchange, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await endpoint.run(onReady: onReady) }
@@ -84,7 +88,7 @@ extension Failure {
             switch error.code {
             case .invalidArgument: .usage
             case .refused, .limitExceeded: .refused
-            case .files, .protocolViolation, .unreachable, .timedOut, .closed: .unavailable
+            case .files, .protocolViolation, .corrupt, .unreachable, .timedOut, .closed: .unavailable
             }
         self.init(kind, error.message)
     }

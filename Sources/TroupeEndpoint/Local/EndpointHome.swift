@@ -130,6 +130,8 @@ package struct EndpointHome: Sendable {
     package var settingsFile: FilePath { directory.appending("endpoint.json") }
     package var trustFile: FilePath { directory.appending("trust") }
     package var logFile: FilePath { directory.appending("log") }
+    /// Copies of other sites' objects.
+    package var objectDirectory: FilePath { directory.appending("objects") }
     private var lockFile: FilePath { directory.appending("lock") }
     /// The socket for this host's processes.
     package var socket: String { "ipc://\(directory.string)/socket" }

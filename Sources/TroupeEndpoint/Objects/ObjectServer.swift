@@ -1,5 +1,6 @@
 import CBOR
 import Logging
+import Synchronization
 import TroupeStore
 
 /// What a site asks for: bytes of an object in one of this site's stores.
@@ -14,7 +15,7 @@ struct ObjectRequest: Hashable, Sendable, Codable {
 
 /// What stands before the bytes.
 enum ObjectReply: Hashable, Sendable, Codable {
-    /// The size of the whole object; the bytes that were asked for follow.
+    /// The size of the whole object; the bytes that were asked for follow, in pieces (``ObjectPiece``).
     case found(sizeBytes: Int)
     case missing
     case refused(String)
@@ -25,8 +26,10 @@ final class ObjectServer: Sendable {
     private let stores: StoreRegistry
     private let logger: Logger
 
-    /// So much is read from a store at a time, and held for one reader.
-    static let pieceSizeBytes = 1 << 20
+    private let served = Atomic<Int>(0)
+
+    /// Bytes that were sent since the start.
+    var servedBytes: Int { served.load(ordering: .relaxed) }
 
     init(stores: StoreRegistry, logger: Logger) {
         self.stores = stores
@@ -53,12 +56,13 @@ final class ObjectServer: Sendable {
             var offset = min(request.from, size)
             let end = min(request.upTo ?? size, size)
             while offset < end {
-                let piece = offset..<min(offset + Self.pieceSizeBytes, end)
+                let piece = offset..<min(offset + ObjectPiece.sizeBytes, end)
                 guard let bytes = try await store.connector.get(request.key, range: piece), bytes.count == piece.count
                 else {
                     throw EndpointError(.unreachable, "object \(request.store)/\(request.key) went while it was read")
                 }
-                try await stream.write(bytes)
+                try await stream.write(ObjectPiece.sealed(bytes))
+                served.wrappingAdd(bytes.count, ordering: .relaxed)
                 offset = piece.upperBound
             }
             try await stream.finish()

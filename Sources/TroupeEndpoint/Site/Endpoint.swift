@@ -25,6 +25,8 @@ package final class Endpoint: Service {
         /// Where processes of the site find the endpoint.
         package var local: [BrokerAddress] = []
         package var stores = StoreRegistry()
+        /// Where copies of other sites' objects are kept for this site's readers; nil keeps none.
+        package var copies: ObjectCopies?
         package var options = EndpointOptions()
         /// Where peers find each other that have no address; nil is nowhere.
         package var relay: RelayClientConfiguration?
@@ -47,6 +49,7 @@ package final class Endpoint: Service {
     private let clock: ExchangeTime
     private let local: LocalSite
     private let objects: ObjectServer
+    private let transfers: ObjectTransfers?
     private let carriers: [SiteCarrier]
     private let changes = Nudge()
     private let paths: Paths
@@ -69,6 +72,9 @@ package final class Endpoint: Service {
         local = LocalSite(
             name: configuration.site, key: configuration.key, exchange: exchange, clock: clock, logger: logger)
         objects = ObjectServer(stores: configuration.stores, logger: logger)
+        transfers = try configuration.copies.map { copies throws(EndpointError) in
+            try ObjectTransfers(copies, logger: logger)
+        }
         let changes = changes
         let clock = clock
         carriers = exchange.shards.enumerated().map { index, shard in
@@ -99,6 +105,7 @@ package final class Endpoint: Service {
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await self.local.watch.run() }
             group.addTask { await self.clock.keep() }
+            if let transfers { group.addTask { await transfers.run() } }
             for carrier in carriers { group.addTask { await carrier.run() } }
             let arrivals = AsyncStream<Peer>.makeStream()
             group.addTask {
@@ -221,12 +228,18 @@ package final class Endpoint: Service {
             let (roundTrip, path) = try await test(site)
             return .tested(roundTripMicroseconds: Int64(roundTrip / .microseconds(1)), path: path.description)
         case .nat: return .nat(try await reportNAT())
-        case .object(let site, let store, let key, let from, let count):
-            guard from >= 0, (0...LocalRequest.pieceSizeBytesMax).contains(count) else {
-                throw EndpointError(.invalidArgument, "\(count) bytes at once are more than 4 MiB")
+        case .object(let site, let store, let key, let from, let count, let isWhole):
+            let most = LocalRequest.pieceSizeBytesMax
+            guard (0...most).contains(count), (0...Int.max - most).contains(from) else {
+                throw EndpointError(.invalidArgument, "\(count) bytes at once are more than 4 MiB, or none")
+            }
+            let place = ObjectPlace(site: site, store: store, key: key)
+            let peer = try peer(at: site)
+            if let answer = try await transfers?.read(place, from..<from + count, isWhole: isWhole, of: peer) {
+                return answer
             }
             let request = ObjectRequest(store: store, key: key, from: from, upTo: from + count)
-            let found = try await RemoteObjects.read(request, from: try peer(at: site))
+            let found = try await RemoteObjects.read(request, from: peer)
             return found.map { .object(sizeBytes: $0.sizeBytes, bytes: $0.bytes) } ?? .missing
         }
     }
@@ -292,6 +305,12 @@ package final class Endpoint: Service {
         }
         return try await NATReport.make(ice)
     }
+
+    /// Bytes of objects that were sent to other sites.
+    package var servedObjectBytes: Int { objects.servedBytes }
+
+    /// Bytes of other sites' objects that were fetched into copies.
+    package var copiedObjectBytes: Int { transfers?.receivedBytes ?? 0 }
 
     /// Sends a few bytes to a site and back.
     ///

@@ -241,6 +241,8 @@ final class ActivationHost: Sendable {
         if let deadline = envelope.deadline, deadline < system.courier.clock.now() { return end(.expired) }
         let turn = Turn(queued, host: self)
         do {
+            // What it returns is to bear this site's name where it goes.
+            if envelope.sender.hasPrefix("troupe://") { try? await system.site.refresh() }
             let (target, generics) = try type.method(of: envelope)
             let decoder = InvocationDecoder(
                 generics: generics, arguments: try await system.data.expand(ArgumentList.split(envelope.arguments)),

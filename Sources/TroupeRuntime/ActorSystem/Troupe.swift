@@ -39,6 +39,7 @@ public final class Troupe: DistributedActorSystem {
             registry: configuration.stores, policy: configuration.autoProxy, logger: configuration.logger, site: site)
         encoder = CBOREncoder(userInfo: [.storeRegistry: configuration.stores, .localSite: site])
         configuration.stores.setResolver(OutcomeResolver(courier: courier, site: site))
+        configuration.stores.setSite { [site] in site.name }
     }
 
     /// The exchange's URL without credentials.

@@ -32,7 +32,7 @@ struct DataPlane: Sendable {
         var sent: [[UInt8]] = []
         var stored: [(reference: ObjectReference, bytes: [UInt8])] = []
         for item in items {
-            let (substitute, reference) = try policy.substitute(for: item)
+            let (substitute, reference) = try policy.substitute(for: item, site: site.name)
             sent.append(substitute)
             if let reference { stored.append((reference, item)) }
         }
@@ -94,6 +94,11 @@ struct DataPlane: Sendable {
     func delete(_ ids: [String]) async -> [String] {
         var gone: [String] = []
         for id in ids {
+            // Counted here, and kept or deleted by its own site.
+            if id.hasPrefix(ObjectReference.siteMark) {
+                gone.append(id)
+                continue
+            }
             guard let slash = id.firstIndex(of: "/"), let store = registry.store(named: String(id[..<slash])) else {
                 continue
             }

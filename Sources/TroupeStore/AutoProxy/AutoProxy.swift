@@ -24,7 +24,8 @@ public struct AutoProxy: Sendable {
 
     /// The bytes that were offloaded, here or elsewhere; prefetched ones are at hand.
     public func load(_ reference: ObjectReference) async throws(StoreError) -> [UInt8] {
-        if reference.store == store.name && reference.address == store.connector.address {
+        let isLocal = reference.localized(at: registry.siteName).site == nil
+        if isLocal && reference.store == store.name && reference.address == store.connector.address {
             return try await store.bytes(reference)
         }
         return try await registry.store(for: reference).bytes(reference)
@@ -32,12 +33,14 @@ public struct AutoProxy: Sendable {
 
     /// The item to send: the bytes themselves, or, above the threshold, a substitute under a new key that cannot be guessed,
     /// and the reference at which they must be ``put(_:at:)`` before it is sent.
+    ///
+    /// - Parameter site: the name of the site at hand, if it is known: the item carries it, the reference does not.
     package func substitute(
-        for bytes: [UInt8]
+        for bytes: [UInt8], site: String? = nil
     ) throws(StoreError) -> (item: [UInt8], reference: ObjectReference?) {
         guard bytes.count > thresholdBytes else { return (bytes, nil) }
         let reference = try store.reference(key: ObjectName.random(), sizeBytes: bytes.count, isManaged: true)
-        return (Substitute(reference: reference).encoded, reference)
+        return (Substitute(reference: reference.named(site: site)).encoded, reference)
     }
 
     /// Stores the bytes that a substitute stands for.

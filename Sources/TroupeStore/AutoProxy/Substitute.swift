@@ -3,8 +3,9 @@ import CBOR
 /// What stands in an envelope for an argument or result that was too large for it: the place of its bytes.
 ///
 /// The receiver's method still gets the plain value. Wire form, version 1: the CBOR tag 0x54525053 ("TRPS") around the
-/// array [1, store, connector kind, address, key, size in bytes, managed, type name]. No Swift type encodes to this
-/// tag, so a slot that starts with it is a substitute and nothing else.
+/// array [1, store, connector kind, address, key, size in bytes, managed, type name]; version 2, for objects whose site is
+/// known, has 2 for the 1 and the site's name at the end. No Swift type encodes to this tag, so a slot that starts with it is
+/// a substitute and nothing else.
 public struct Substitute: Hashable, Sendable {
     public let reference: ObjectReference
     /// The value's type as the sender wrote it, for people; empty if unknown.
@@ -23,8 +24,8 @@ public struct Substitute: Hashable, Sendable {
     public var encoded: [UInt8] {
         var writer = CBORWriter(capacity: 200)
         writer.writeTag(Self.tag)
-        writer.writeArrayHeader(Self.partCount)
-        writer.writeInt(1)
+        writer.writeArrayHeader(Self.partCount + (reference.site == nil ? 0 : 1))
+        writer.writeInt(reference.site == nil ? 1 : 2)
         writer.writeText(reference.store)
         writer.writeText(reference.kind)
         writer.writeText(reference.address)
@@ -32,6 +33,7 @@ public struct Substitute: Hashable, Sendable {
         writer.writeInt(reference.sizeBytes)
         writer.writeBool(reference.isManaged)
         writer.writeText(typeName)
+        if let site = reference.site { writer.writeText(site) }
         return writer.bytes
     }
 
@@ -50,14 +52,16 @@ public struct Substitute: Hashable, Sendable {
             _ = try reader.readTag()
             let count = try reader.readArrayHeader()
             let version = try reader.readInt()
-            guard count == Self.partCount && version == 1 else {
+            guard (1...2) ~= version, count == Self.partCount - 1 + Int(version) else {
                 throw StoreError(
-                    .notDecodable, "an object substitute of version \(version); this program reads version 1")
+                    .notDecodable, "an object substitute of version \(version); this program reads versions 1 and 2")
             }
-            reference = try ObjectReference(
-                store: reader.readText(), kind: reader.readText(), address: reader.readText(), key: reader.readText(),
-                sizeBytes: reader.readInt(), isManaged: reader.readBool())
+            let (store, kind, address) = (try reader.readText(), try reader.readText(), try reader.readText())
+            let (key, sizeBytes, isManaged) = (try reader.readText(), try reader.readInt(), try reader.readBool())
             typeName = try reader.readText()
+            reference = try ObjectReference(
+                store: store, kind: kind, address: address, key: key, sizeBytes: sizeBytes, isManaged: isManaged,
+                site: version == 2 ? reader.readText() : nil)
             try reader.finish()
         } catch let error as StoreError {
             throw error

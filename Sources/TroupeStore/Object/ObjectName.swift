@@ -2,6 +2,7 @@
 package enum ObjectName {
     package static let keySizeBytesMax = 200
     package static let storeNameSizeBytesMax = 64
+    private static let siteSizeBytesMax = 63
 
     /// Throws unless `key` is 1…200 of `A–Z a–z 0–9 . _ -` and does not start with a dot.
     package static func validate(key: String) throws(StoreError) {
@@ -13,6 +14,11 @@ package enum ObjectName {
         guard isValid(name, sizeBytesMax: storeNameSizeBytesMax) else {
             throw invalid("store name", name, storeNameSizeBytesMax)
         }
+    }
+
+    /// 1…63 of the same characters, in any order, as endpoints name sites.
+    static func isSite(_ name: String) -> Bool {
+        (1...siteSizeBytesMax).contains(name.utf8.count) && name.utf8.allSatisfy(isAllowed)
     }
 
     package static func isValid(_ name: String, sizeBytesMax: Int) -> Bool {

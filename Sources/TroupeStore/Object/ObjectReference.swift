@@ -11,13 +11,16 @@ public struct ObjectReference: Hashable, Sendable {
     public let sizeBytes: Int
     /// True if the exchange deletes the object when the last reference to it is gone.
     public let isManaged: Bool
+    /// The site whose store it is; nil for the site at hand.
+    public let site: String?
 
     package static let kindSizeBytesMax = 32
     package static let addressSizeBytesMax = 1024
 
     /// Throws ``StoreError/Code/invalidArgument`` if a part is malformed, as parts that come over a wire may be.
     public init(
-        store: String, kind: String, address: String, key: String, sizeBytes: Int, isManaged: Bool = false
+        store: String, kind: String, address: String, key: String, sizeBytes: Int, isManaged: Bool = false,
+        site: String? = nil
     ) throws(StoreError) {
         try ObjectName.validate(storeName: store)
         try ObjectName.validate(key: key)
@@ -29,22 +32,59 @@ public struct ObjectReference: Hashable, Sendable {
                 .invalidArgument,
                 "object \(store)/\(key) has an address over \(Self.addressSizeBytesMax) bytes or a negative size")
         }
+        if let site, !ObjectName.isSite(site) {
+            throw StoreError(.invalidArgument, "object \(store)/\(key) names a site that cannot be one")
+        }
         self.store = store
         self.kind = kind
         self.address = address
         self.key = key
         self.sizeBytes = sizeBytes
         self.isManaged = isManaged
+        self.site = site
     }
 
-    /// `store/key`: what references are counted by.
-    public var id: String { "\(store)/\(key)" }
+    private init(_ other: ObjectReference, site: String?) {
+        store = other.store
+        kind = other.kind
+        address = other.address
+        key = other.key
+        sizeBytes = other.sizeBytes
+        isManaged = other.isManaged
+        self.site = site
+    }
+
+    /// What references are counted by: `store/key`, and `site:NAME/store/key` at another site. No store's name holds a colon,
+    /// so the one is never taken for the other.
+    public var id: String { site.map { "\(Self.siteMark)\($0)/\(store)/\(key)" } ?? "\(store)/\(key)" }
+
+    /// How the ids of objects at other sites begin.
+    package static let siteMark = "site:"
+}
+
+extension ObjectReference {
+    /// With the site's name, if it has none yet.
+    package func named(site name: String?) -> ObjectReference {
+        guard site == nil, let name else { return self }
+        return ObjectReference(self, site: name)
+    }
+
+    /// Without a site's name, if it is this one.
+    package func localized(at name: String?) -> ObjectReference {
+        guard let site, site == name else { return self }
+        return ObjectReference(self, site: nil)
+    }
 }
 
 extension ObjectReference: CustomStringConvertible {
-    public var description: String { "\(id), \(ByteCount.text(sizeBytes)), in \(kind) at \(address)" }
+    public var description: String { "\(id), \(ByteCount.text(sizeBytes)), in \(place)" }
+
+    /// Where it lies, for people.
+    package var place: String { "\(kind) at \(address)" + (site.map { " of site \($0)" } ?? "") }
 }
 
+/// Where the name of the site at hand is known, from the coder's ``StoreRegistry``, a reference is written with it, so that it
+/// means the same object wherever it is read; and what is read as an object of the site at hand is local again.
 extension ObjectReference: Codable {
     enum CodingKeys: String, CodingKey {
         case store = "s"
@@ -53,15 +93,20 @@ extension ObjectReference: Codable {
         case key = "k"
         case sizeBytes = "z"
         case isManaged = "m"
+        case site = "e"
     }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        try self.init(
+        let read = try ObjectReference(
             store: container.decode(String.self, forKey: .store), kind: container.decode(String.self, forKey: .kind),
             address: container.decode(String.self, forKey: .address), key: container.decode(String.self, forKey: .key),
             sizeBytes: container.decode(Int.self, forKey: .sizeBytes),
-            isManaged: container.decodeIfPresent(Bool.self, forKey: .isManaged) ?? false)
+            isManaged: container.decodeIfPresent(Bool.self, forKey: .isManaged) ?? false,
+            site: container.decodeIfPresent(String.self, forKey: .site))
+        // What an object of another site refers to lies there, unless it says otherwise.
+        self = read.named(site: decoder.userInfo[.objectHome] as? String)
+            .localized(at: (decoder.userInfo[.storeRegistry] as? StoreRegistry)?.siteName)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -72,6 +117,8 @@ extension ObjectReference: Codable {
         try container.encode(key, forKey: .key)
         try container.encode(sizeBytes, forKey: .sizeBytes)
         if isManaged { try container.encode(true, forKey: .isManaged) }
+        try container.encodeIfPresent(
+            site ?? (encoder.userInfo[.storeRegistry] as? StoreRegistry)?.siteName, forKey: .site)
     }
 }
 

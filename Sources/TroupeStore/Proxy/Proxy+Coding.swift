@@ -3,7 +3,7 @@
 ///     "~proxy"  1
 ///     "t"       type name, absent if none
 ///     "o"       stored: the object: a map of "s" store, "c" connector kind, "a" address, "k" key, "z" size in bytes,
-///               and "m" true if managed
+///               "m" true if managed, and "e" the site whose store it is (absent if it has no name)
 ///     "l"       stored numeric array: [RFC 8746 tag, bytes before the first element, count]
 ///     "v"       inline: the encoded value, a byte string
 ///     "f"       outcome of a call: a map of "i" call id and "e" exchange (absent for the one at hand)
@@ -33,7 +33,8 @@ extension Proxy: Codable {
         }
         switch origin {
         case .stored(let reference):
-            ReferenceCollector.of(encoder)?.add(reference)
+            let registry = encoder.userInfo[.storeRegistry] as? StoreRegistry
+            ReferenceCollector.of(encoder)?.add(reference.localized(at: registry?.siteName))
             try container.encode(reference, forKey: .object)
             if let layout {
                 try container.encode(

@@ -42,7 +42,7 @@ public struct ProxyDescription: Hashable, Sendable, CustomStringConvertible {
         case .stored(let reference):
             let elements = elementCount.map { ", \($0) elements" } ?? ""
             return "\(name)(\(reference.id), \(ByteCount.text(reference.sizeBytes))\(elements), "
-                + "in \(reference.kind) at \(reference.address))"
+                + "in \(reference.place))"
         case .inline(let sizeBytes): return "\(name)(inline, \(ByteCount.text(sizeBytes)))"
         case .outcome(let outcome): return "\(name)(outcome of \(outcome))"
         }
@@ -121,7 +121,7 @@ public struct ProxyDescription: Hashable, Sendable, CustomStringConvertible {
         else { return nil }
         return try? ObjectReference(
             store: store, kind: kind, address: address, key: key, sizeBytes: sizeBytes,
-            isManaged: object[Key.isManaged.rawValue] == .bool(true))
+            isManaged: object[Key.isManaged.rawValue] == .bool(true), site: object[Key.site.rawValue]?.textValue)
     }
 }
 

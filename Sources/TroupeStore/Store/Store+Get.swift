@@ -73,9 +73,10 @@ extension Store {
     ) async throws(StoreError) -> Value {
         let fetch = fetch(key, sizeBytes: sizeBytes)
         let id = "\(name)/\(key)"
+        let site = site
         return try await Self.storeErrors(id) {
             try await self.cache.value(key, fetch: fetch) { bytes in
-                try Self.decode(bytes, as: type, id: id, registry: registry)
+                try Self.decode(bytes, as: type, id: id, registry: registry, home: site)
             }
         }
     }
@@ -94,7 +95,7 @@ extension Store {
         case .bytes(let object)?:
             if bytes.upperBound <= object.count {
                 let array = layout.encodedArray(of: object[bytes])
-                return try Self.decode(array, as: [Element].self, id: reference.id, registry: registry)
+                return try Self.decode(array, as: [Element].self, id: reference.id, registry: registry, home: site)
             }
         case .taken?, nil: break
         }
@@ -105,15 +106,18 @@ extension Store {
         }
         guard payload.count == bytes.count else { throw wrongSize(reference.key) }
         return try Self.decode(
-            layout.encodedArray(of: payload[...]), as: [Element].self, id: reference.id, registry: registry)
+            layout.encodedArray(of: payload[...]), as: [Element].self, id: reference.id, registry: registry,
+            home: site)
     }
 
+    /// - Parameter home: the site of what the value refers to without a site's name; nil for the one at hand.
     static func decode<Value: Decodable>(
-        _ bytes: [UInt8], as type: Value.Type, id: String, registry: StoreRegistry
+        _ bytes: [UInt8], as type: Value.Type, id: String, registry: StoreRegistry, home: String? = nil
     ) throws(StoreError) -> Value {
         do {
             var decoder = CBORDecoder()
             decoder.userInfo[.storeRegistry] = registry
+            if let home { decoder.userInfo[.objectHome] = home }
             return try decoder.decode(type, from: bytes)
         } catch {
             throw StoreError(.notDecodable, "object \(id) does not decode as \(type)", underlying: error)
@@ -121,7 +125,7 @@ extension Store {
     }
 
     /// Everything below throws `StoreError` or was cancelled.
-    static func storeErrors<Result>(
+    package static func storeErrors<Result>(
         _ id: String, _ body: () async throws -> Result
     ) async throws(StoreError) -> Result {
         do {

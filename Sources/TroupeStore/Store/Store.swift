@@ -27,18 +27,25 @@ public final class Store: Sendable {
     public let name: String
     public let connector: any Connector
     public let options: Options
+    /// The other site whose store this is a view of; nil for the site at hand.
+    package let site: String?
     let cache: ResolveCache
     let counters = Mutex(Metrics())
 
     /// - Throws: ``StoreError/Code/invalidArgument`` if the name is not 1…64 of `A–Z a–z 0–9 . _ -`.
-    public init(
+    public convenience init(
         name: String = "default", connector: any Connector, options: Options = Options()
     ) throws(StoreError) {
+        try self.init(name: name, connector: connector, options: options, site: nil)
+    }
+
+    init(name: String, connector: any Connector, options: Options, site: String?) throws(StoreError) {
         try ObjectName.validate(storeName: name)
         precondition(options.prefetchConcurrencyMax > 0, "a prefetch needs one fetch at a time at least")
         self.name = name
         self.connector = connector
         self.options = options
+        self.site = site
         cache = ResolveCache(sizeBytesMax: options.cacheSizeBytesMax, countMax: options.cacheCountMax)
     }
 
@@ -72,7 +79,7 @@ public final class Store: Sendable {
     ) throws(StoreError) -> ObjectReference {
         try ObjectReference(
             store: name, kind: connector.kind, address: connector.address, key: key, sizeBytes: sizeBytes,
-            isManaged: isManaged)
+            isManaged: isManaged, site: site)
     }
 }
 

@@ -8,6 +8,10 @@ public final class StoreRegistry: Sendable {
     /// Builds a connector for a place that a proxy names, or throws if it must not or cannot.
     public typealias ConnectorFactory = @Sendable (ObjectReference) throws(StoreError) -> any Connector
 
+    /// Builds a connector for a store of another site.
+    package typealias SiteConnectorFactory =
+        @Sendable (_ site: String, _ store: String) throws(StoreError) -> any Connector
+
     /// The process's default registry.
     public static let shared = StoreRegistry()
     /// The registry of the current task.
@@ -19,11 +23,19 @@ public final class StoreRegistry: Sendable {
         let address: String
     }
 
+    private struct SitePlace: Hashable {
+        let site: String
+        let store: String
+    }
+
     private struct State {
         var stores: [String: Store] = [:]
         var built: [Place: Store] = [:]
         var factories: [String: ConnectorFactory] = [:]
         var resolver: (any ProxyResolver)?
+        var siteName: (@Sendable () -> String?)?
+        var siteFactory: SiteConnectorFactory?
+        var siteStores: [SitePlace: Store] = [:]
     }
 
     private let state = Mutex(State())
@@ -89,6 +101,22 @@ public final class StoreRegistry: Sendable {
         }
     }
 
+    /// Sets where the name of the site at hand is to be had; nil for a process of no site.
+    package func setSite(_ name: (@Sendable () -> String?)?) {
+        state.withLock { $0.siteName = name }
+    }
+
+    /// The name of the site at hand, if it has one and it is known.
+    package var siteName: String? { state.withLock { $0.siteName }?() }
+
+    /// Sets who reaches the stores of other sites.
+    package func setSiteFactory(_ factory: SiteConnectorFactory?) {
+        state.withLock { state in
+            state.siteFactory = factory
+            state.siteStores = [:]
+        }
+    }
+
     /// Sets who answers for proxies that stand for outcomes of calls.
     public func setResolver(_ resolver: (any ProxyResolver)?) {
         state.withLock { $0.resolver = resolver }
@@ -96,12 +124,14 @@ public final class StoreRegistry: Sendable {
 
     var resolver: (any ProxyResolver)? { state.withLock { $0.resolver } }
 
-    /// The store that holds the object.
+    /// The store that holds the object. One of another site is reached through this site's endpoint.
     ///
     /// The local configuration wins: a registered store of the name and kind is used even if it spells its address
     /// otherwise, as mounts and host names differ between machines. Else the store is built, if the kind's factory lets
     /// it.
     public func store(for reference: ObjectReference) throws(StoreError) -> Store {
+        let reference = reference.localized(at: siteName)
+        if let site = reference.site { return try store(named: reference.store, of: site, for: reference) }
         let place = Place(store: reference.store, kind: reference.kind, address: reference.address)
         let (registered, built, factory) = state.withLock {
             ($0.stores[reference.store], $0.built[place], $0.factories[reference.kind])
@@ -137,6 +167,37 @@ public final class StoreRegistry: Sendable {
                     + "proxies: register a store named \(reference.store)")
         }
         return kept
+    }
+
+    /// Other sites' stores that are kept at a time; each has a cache of its own.
+    private static let siteStoresMax = 256
+    private static let siteCacheSizeBytesMax = 64 << 20
+
+    private func store(
+        named name: String, of site: String, for reference: ObjectReference
+    ) throws(StoreError) -> Store {
+        let place = SitePlace(site: site, store: name)
+        let (known, factory) = state.withLock { ($0.siteStores[place], $0.siteFactory) }
+        if let known { return known }
+        guard let factory else {
+            throw StoreError(
+                .unknownStore,
+                "object \(reference.id) lies at site \(site), and this process is connected to no exchange whose endpoint "
+                    + "could reach it: connect first")
+        }
+        let options = Store.Options(cacheSizeBytesMax: Self.siteCacheSizeBytesMax)
+        let store = try Store(name: name, connector: factory(site, name), options: options, site: site)
+        return try state.withLock { state throws(StoreError) in
+            if let other = state.siteStores[place] { return other }
+            guard state.siteStores.count < Self.siteStoresMax else {
+                throw StoreError(
+                    .refused,
+                    "object \(reference.id) lies in one more than the \(Self.siteStoresMax) stores of other sites that a "
+                        + "process reaches: read it in another process")
+            }
+            state.siteStores[place] = store
+            return store
+        }
     }
 
     private static func foreignProcess(_ reference: ObjectReference) -> StoreError {
@@ -180,6 +241,9 @@ extension CodingUserInfoKey {
     public static let storeRegistry = CodingUserInfoKey("troupe.storeRegistry")
     /// Under this key an encoder carries the ``ReferenceCollector`` of the proxies it writes.
     public static let referenceCollector = CodingUserInfoKey("troupe.referenceCollector")
+
+    /// Under this key a decoder carries the name of the site in whose store it found what it decodes.
+    static let objectHome = CodingUserInfoKey("troupe.objectHome")
 
     private init(_ name: String) {
         guard let key = CodingUserInfoKey(rawValue: name) else { preconditionFailure("no key named \(name)") }

@@ -21,6 +21,11 @@ struct EndpointStart: EndpointCommand {
         name: [.customShort("x"), .long],
         help: ArgumentHelp("The site's exchange, instead of that of the settings.", valueName: "url"))
     var exchange: String?
+    @Option(
+        help: ArgumentHelp(
+            "How much of other sites' objects is kept here for readers, in bytes or as 512MiB or 8GiB; 0 keeps none.",
+            valueName: "size"))
+    var objectsSizeMax = SizeText(bytes: 8 << 30)
     @Flag(help: "Go on in the background; the log goes to 'log' in the directory.") var detach = false
     @OptionGroup var options: EndpointOptions
 
@@ -35,7 +40,7 @@ struct EndpointStart: EndpointCommand {
         let json = options.json
         try await Foreground.run {
             do {
-                try await runEndpoint(home, exchange: url) { status in
+                try await runEndpoint(home, exchange: url, copiesMax: objectsSizeMax.bytes) { status in
                     try? EndpointView.print(status, to: terminal, json: json)
                 }
             } catch let error as EndpointError {
@@ -56,7 +61,10 @@ struct EndpointStart: EndpointCommand {
         // Not by the command line: others can read the words of a process, and the URL may hold a password.
         if let exchange { environment["TROUPE_EXCHANGE"] = exchange }
         let process = try Detached.start(
-            ["endpoint", "start", "--directory", home.directory.string], environment: environment, output: log)
+            [
+                "endpoint", "start", "--directory", home.directory.string,
+                "--objects-size-max", "\(objectsSizeMax.bytes)",
+            ], environment: environment, output: log)
         let end = ContinuousClock.now + Self.readyTimeMax
         while ContinuousClock.now < end {
             if let answer = try? await askEndpoint(home, .status, timeout: .seconds(2)),

@@ -65,9 +65,9 @@ struct ObjectFileHeader: Hashable, Sendable {
 }
 
 /// The checksum of files of format 1, which are still read, and what spreads objects over directories.
-enum Checksum {
+package enum Checksum {
     /// Four independent lanes of multiply and rotate over 8-byte words, then the tail byte by byte, then the length.
-    static func of(_ bytes: [UInt8]) -> UInt64 {
+    package static func of(_ bytes: [UInt8]) -> UInt64 {
         bytes.withUnsafeBytes { buffer in
             var lanes: (UInt64, UInt64, UInt64, UInt64) = (seed, seed &+ 1, seed &+ 2, seed &+ 3)
             var offset = 0
