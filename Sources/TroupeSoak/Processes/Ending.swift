@@ -113,12 +113,7 @@ struct Ending {
         }
         let names = SoakCaller.actorNames(soak.options.actors, run: soak.run)
         report.findings = Audit.findings(
-            logs: logs,
-            plan: {
-                Plan(
-                    lane: $0, seed: soak.options.seed, run: soak.run, actors: names,
-                    isAcrossSites: soak.options.acrossSites)
-            },
+            logs: logs, plan: { Plan(lane: $0, seed: soak.options.seed, run: soak.run, actors: names) },
             states: states)
         report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
         report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }

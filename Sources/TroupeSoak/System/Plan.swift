@@ -18,13 +18,6 @@ struct Plan: Sendable {
         /// On an object that other lanes use at the same time.
         case shared(SharedOperation)
 
-        /// Whether it is the same when the caller is at another site than the actors.
-        var crossesSites: Bool {
-            switch self {
-            case .data, .produce: false
-            case .future, .call, .tell, .burst, .fail, .chain, .fan, .remind, .lend, .shared: true
-            }
-        }
     }
 
     struct Operation: Hashable, Sendable {
@@ -51,14 +44,10 @@ struct Plan: Sendable {
     private var random: SplitMix64
     private var counts: [String: Int] = [:]
     private var index = 0
-    private let isAcrossSites: Bool
 
-    /// - Parameters:
-    ///   - run: makes ids differ from those of other soaks on the same exchange.
-    ///   - isAcrossSites: leaves out what does not cross from one site to another.
-    init(lane: String, seed: UInt64, run: String, actors: [String], isAcrossSites: Bool = false) {
+    /// - Parameter run: makes ids differ from those of other soaks on the same exchange.
+    init(lane: String, seed: UInt64, run: String, actors: [String]) {
         self.lane = lane
-        self.isAcrossSites = isAcrossSites
         self.run = run
         self.actors = actors
         random = SplitMix64(seed: lane.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
@@ -69,8 +58,7 @@ struct Plan: Sendable {
         // So few actors that several lanes are at one of them at a time.
         let isShared = random.chance(12)
         let target = random.pick(isShared ? Array(actors.prefix(3)) : actors)
-        var kind = isShared ? .shared(.drawn(&random)) : kind(target)
-        if isAcrossSites, !kind.crossesSites { kind = .call }
+        let kind = isShared ? .shared(.drawn(&random)) : kind(target)
         counts[target, default: 0] += 1
         let step = Step(stream: "\(lane)>\(target)", number: counts[target] ?? 1)
         return Operation(index: index, target: target, step: step, kind: kind, callID: "\(run)-\(lane)-\(index)")

@@ -76,7 +76,7 @@ package struct SoakCaller: Sendable {
         let log = try CallerLog(appendingTo: options.log)
         var plan = Plan(
             lane: lane, seed: options.seed, run: options.run,
-            actors: Self.actorNames(options.actors, run: options.run), isAcrossSites: options.site != nil)
+            actors: Self.actorNames(options.actors, run: options.run))
         for index in 1...options.operationsMax {
             let operation = plan.next()
             if let entry = entries[index] {
