@@ -182,6 +182,48 @@ struct MailTests {
         #expect(try await later.entries() == Array(1...201))
     }
 
+    @Test("mail for one site goes on when there is some for another one, too")
+    func manySites() async throws {
+        let a = Site("lab-a")
+        let b = Site("lab-b")
+        let absent = Site("lab-c")
+        let atA = try await a.startEndpoint(trusting: [b.trusted()])
+        _ = try await b.startEndpoint(
+            trusting: [a.trusted(at: atA.status.listens[0]), absent.trusted()], listens: false)
+        _ = try await a.startWorker()
+        let caller = try await b.join()
+        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        #expect(try await book.note(1) == 1)
+        // Its mailbox is held from now on, and its site is not there.
+        try await caller.tell(try caller.handle(Notebook.self, named: "book", at: "lab-c")) { try await $0.note(1) }
+        let mailbox = try ActorID(mailboxOfSite: "lab-c")
+        while case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)), stat.outstandingCount == 0 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        for entry in 2...20 { #expect(try await book.note(entry) == entry) }
+    }
+
+    @Test("a link on which nothing happens is closed, and is there again when something does")
+    func idleLinks() async throws {
+        let a = Site("lab-a")
+        let b = Site("lab-b")
+        let atA = try await a.startEndpoint(trusting: [b.trusted()]) { $0.options.idleTimeMax = .milliseconds(200) }
+        let atB = try await b.startEndpoint(trusting: [a.trusted(at: atA.status.listens[0])], listens: false) {
+            $0.options.idleTimeMax = .milliseconds(200)
+        }
+        _ = try await a.startWorker()
+        let caller = try await b.join()
+        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        for entry in 1...3 {
+            #expect(try await book.note(entry) == entry)
+            while atB.endpoint.status.peers.contains(where: \.isLinked)
+                || atA.endpoint.status.peers.contains(where: \.isLinked)
+            {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+        }
+    }
+
     @Test("a site that is not known is an error that says what to do")
     func unknownSite() async throws {
         let b = Site("lab-b")

@@ -17,9 +17,11 @@ final class OutboundMail: Sendable {
     private let machine: Mutex<OutboundMachine>
     private let toSend = Nudge()
     private let toCommit = Nudge()
+    /// For who sees to it that there is a link: there is something to send, or the lease is over.
+    let work = Nudge()
     private let voidness = Atomic<Bool>(false)
     private let alarm = Mutex<Alarm?>(nil)
-    /// Learns that there is something to send, or that the lease is over.
+    /// Learns the same.
     private let onWork = Mutex<(@Sendable () -> Void)?>(nil)
 
     private static let commitCountMax = 200
@@ -61,10 +63,13 @@ final class OutboundMail: Sendable {
         tellOfWork()
     }
 
-    /// Who sees to it that there is a link.
+    /// Lets somebody learn that there may be something to send.
     func attend(_ body: @escaping @Sendable () -> Void) { onWork.withLock { $0 = body } }
 
-    private func tellOfWork() { onWork.withLock { $0 }?() }
+    private func tellOfWork() {
+        work.poke()
+        onWork.withLock { $0 }?()
+    }
 
     func cancel(_ id: CallID) {
         machine.withLock { $0.cancel(id) }

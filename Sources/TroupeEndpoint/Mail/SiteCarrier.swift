@@ -30,8 +30,9 @@ final class SiteCarrier: Sendable {
     private static let lease = Duration.seconds(3)
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
-    /// Envelopes of one site that may be under way, calls that wait for their outcomes among them.
-    static let window = 10_000
+    /// Envelopes of one site that may be under way, calls that wait for their outcomes among them. A claim brings as many at
+    /// once.
+    static let window = 1000
 
     init(
         index: Int, shard: any Shard, clock: any ExchangeClock, logger: Logger, onChange: @escaping @Sendable () -> Void

@@ -18,6 +18,9 @@ final class Peer: Sendable {
         var connectionCount = 0
         var failure: EndpointError?
         var isGone = false
+        /// Streams that are served, and how often that has changed.
+        var active = 0
+        var activity = 0
         /// Counts what makes another try worth while.
         var wakes = 0
     }
@@ -103,15 +106,15 @@ final class Peer: Sendable {
     /// Sends one shard's mail for as long as its lease lasts.
     private func send(_ mail: OutboundMail) async {
         var failures = 0
-        let work = Nudge()
-        mail.attend { work.poke() }
         while !mail.isVoid, !Task.isCancelled, !state.withLock({ $0.isGone }) {
             guard mail.openCount > 0 else {
-                await work.wait()
+                await mail.work.wait()
                 continue
             }
             do throws(EndpointError) {
                 let stream = try await connection().openStream(for: .mail)
+                beginActivity()
+                defer { endActivity() }
                 let since = ContinuousClock.now
                 defer { if ContinuousClock.now - since > .seconds(1) { failures = 0 } }
                 try await mail.serve(stream, idleTimeMax: options.idleTimeMax)
@@ -209,7 +212,11 @@ final class Peer: Sendable {
         let trusted = trusted
         await withDiscardingTaskGroup { group in
             while let stream = await connection.nextStream() {
-                group.addTask { await self.serve(stream, of: trusted) }
+                self.beginActivity()
+                group.addTask {
+                    await self.serve(stream, of: trusted)
+                    self.endActivity()
+                }
             }
             group.cancelAll()
         }
@@ -241,6 +248,28 @@ final class Peer: Sendable {
             try await stream.write(bytes)
         }
         try await stream.finish()
+    }
+
+    private func beginActivity() {
+        state.withLock { state in
+            state.active += 1
+            state.activity += 1
+        }
+    }
+
+    /// Closes what nobody uses, after a while.
+    private func endActivity() {
+        let (isIdle, activity) = state.withLock { state in
+            state.active -= 1
+            state.activity += 1
+            return (state.active == 0, state.activity)
+        }
+        guard isIdle else { return }
+        // Unstructured: one look, after a time that is bounded.
+        Task {
+            try? await Task.sleep(for: options.idleTimeMax)
+            if state.withLock({ $0.active == 0 && $0.activity == activity }) { closeAll() }
+        }
     }
 
     // MARK: Looking
