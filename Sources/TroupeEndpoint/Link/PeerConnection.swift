@@ -2,7 +2,7 @@
 ///
 /// It carries any number of streams. Each has a window of its own, so a stream whose reader is slow holds up no other, and
 /// what waits on an urgent one goes before what waits on a bulk one.
-package protocol PeerConnection: Sendable {
+package protocol PeerConnection: AnyObject, Sendable {
     /// The other side, proven.
     var peer: EndpointID { get }
     /// How it is reached.

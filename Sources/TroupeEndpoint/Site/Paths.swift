@@ -114,8 +114,12 @@ final class Paths: Sendable {
                 switch next {
                 case .success(let connection):
                     group.cancelAll()
-                    // The other way may have led there too.
-                    for await late in group { if case .success(let late) = late { await late.close() } }
+                    // The other way may have led there too; a path through NATs has an owner already.
+                    for await late in group {
+                        if case .success(let late) = late, late.path.kind != .holePunched, late.path.kind != .turn {
+                            await late.close()
+                        }
+                    }
                     return Result<any PeerConnection, EndpointError>.success(connection)
                 case .failure(let error): failures.append(error)
                 }
@@ -166,9 +170,19 @@ final class Paths: Sendable {
 
     // MARK: ICE
 
-    /// Looks for a path together with the peer; joins a search that is under way.
+    /// Looks for a path together with the peer; joins a search that is under way. Who is cancelled does not wait for it; what
+    /// it finds is its owner's all the same.
     private func search(_ peer: EndpointID) async throws(EndpointError) -> any PeerConnection {
-        try await begin(peer, with: nil).task.value.get()
+        let search = begin(peer, with: nil)
+        let answer = FirstAnswer<Result<any PeerConnection, EndpointError>>()
+        // Unstructured: it ends with the search, which is bounded.
+        Task { answer.give(await search.task.value) }
+        let result = await withTaskCancellationHandler {
+            await answer.wait()
+        } onCancel: {
+            answer.give(.failure(EndpointError(.closed, "the search for a path is not waited for any more")))
+        }
+        return try result.get()
     }
 
     private func begin(_ peer: EndpointID, with signal: [UInt8]?) -> Search {
@@ -197,8 +211,10 @@ final class Paths: Sendable {
                 try? await relay.signal(to: peer, bytes: bytes)
             }, incoming: incoming)
         do throws(EndpointError) {
-            return .success(
-                try await HolePunch.connect(to: peer, key: key, configuration: ice, signalling: signalling))
+            let connection = try await HolePunch.connect(
+                to: peer, key: key, configuration: ice, signalling: signalling)
+            owner.withLock { $0 }?.adopt(connection)
+            return .success(connection)
         } catch {
             return .failure(error)
         }
@@ -206,15 +222,7 @@ final class Paths: Sendable {
 
     private func take(_ signal: RelaySignal) {
         guard let owner = owner.withLock({ $0 }), owner.accepts(signal.from), ice != nil else { return }
-        if let search = searches.withLock({ $0[signal.from] }) {
-            search.signals.yield(signal.bytes)
-            return
-        }
-        let search = begin(signal.from, with: signal.bytes)
-        // Unstructured: it ends with the search.
-        Task {
-            if case .success(let connection) = await search.task.value { owner.adopt(connection) }
-        }
+        _ = begin(signal.from, with: signal.bytes)
     }
 
     // MARK: Pipes
@@ -238,6 +246,36 @@ final class Paths: Sendable {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Waits for the first of several answers.
+private final class FirstAnswer<Value: Sendable>: Sendable {
+    private struct State {
+        var value: Value?
+        var waiting: CheckedContinuation<Value, Never>?
+    }
+    private let state = Mutex(State())
+
+    func give(_ value: Value) {
+        let waiting = state.withLock { state in
+            guard state.value == nil else { return CheckedContinuation<Value, Never>?.none }
+            state.value = value
+            defer { state.waiting = nil }
+            return state.waiting
+        }
+        waiting?.resume(returning: value)
+    }
+
+    /// Called once.
+    func wait() async -> Value {
+        await withCheckedContinuation { continuation in
+            let value = state.withLock { state in
+                if state.value == nil { state.waiting = continuation }
+                return state.value
+            }
+            if let value { continuation.resume(returning: value) }
         }
     }
 }

@@ -172,9 +172,10 @@ final class Peer: Sendable {
         return try await task.value.get()
     }
 
-    /// Takes over a connection that somebody made, and serves what the other side opens on it.
+    /// Takes over a connection that somebody made, and serves what the other side opens on it. It may be given twice.
     func adopt(_ connection: any PeerConnection) {
-        let (number, surplus) = state.withLock { state in
+        let (number, surplus) = state.withLock { state -> (Int?, (any PeerConnection)?) in
+            guard !state.connections.contains(where: { $0.connection === connection }) else { return (nil, nil) }
             state.connectionCount += 1
             state.wakes += 1
             state.connections.append((state.connectionCount, connection))
@@ -182,6 +183,7 @@ final class Peer: Sendable {
             let surplus = state.connections.count > Self.connectionsMax ? state.connections.first?.connection : nil
             return (state.connectionCount, surplus)
         }
+        guard let number else { return }
         // Unstructured, both: they end with the connection.
         if let surplus { Task { await surplus.close() } }
         if connection.path.kind == .relayed { Task { await self.improve(on: number, connection) } }
