@@ -49,6 +49,13 @@ import Troupe
         }
     }
 
+    @Test func aSiteWithoutAnEndpointHasNoOtherSites() async throws {
+        let troupe = try await Troupe.connect(to: "memory:")
+        let samples = try await troupe.proxy([1.0, 2.0])
+        await #expect(throws: TroupeError.self) { try await objectsOfOtherSites(troupe, samples) }
+        await troupe.close()
+    }
+
     @Test func theREADMEsCallsDoWhatItSays() async throws {
         try await readme { troupe, hits, n, later in
             #expect(n == 1)

@@ -61,6 +61,26 @@ func proxies(in directory: String, _ measured: [Double]) async throws -> [Double
     return whole.count == count ? Array(slice) : []
 }
 
+distributed actor Model: StatefulActor {
+    struct State: ActorState { var weights: Proxy<[Double]>? }
+    var state: State
+    init(state: State, actorSystem: Troupe) { self.state = state; self.actorSystem = actorSystem }
+
+    distributed func train(_ samples: Proxy<[Double]>) { state.weights = samples }
+    distributed func weights() throws -> Proxy<[Double]> {
+        guard let weights = state.weights else { throw TroupeError(.misuse, "nothing was learned yet") }
+        return weights
+    }
+}
+
+/// The same guide, on objects of other sites.
+func objectsOfOtherSites(_ troupe: Troupe, _ samples: Proxy<[Double]>) async throws -> [Double] {
+    let there = try await troupe.spawn(Model.self, named: "m", at: "lab-b")
+    try await there.train(samples)
+    let head = try await there.weights()[0..<100]
+    return Array(head)
+}
+
 /// The guide on exchanges.
 func insisting() async throws {
     var configuration = TroupeConfiguration()
