@@ -7,7 +7,6 @@ import TroupeCore
 /// of it.
 final class InboundMail: Sendable {
     private let names: SiteNames
-    private let peer: EndpointID
     private let local: LocalSite
     private let policy: SitePolicy
     private let logger: Logger
@@ -23,7 +22,6 @@ final class InboundMail: Sendable {
 
     init(from peer: TrustedPeer, at local: LocalSite, logger: Logger) {
         names = SiteNames(peer: peer.site, own: local.name)
-        self.peer = peer.id
         self.local = local
         policy = peer.policy
         self.logger = logger
@@ -71,10 +69,10 @@ final class InboundMail: Sendable {
         }
     }
 
-    /// Of each source the shards remember the last parcel. The peer's id is part of it, so that no site can speak for
-    /// another one; 13 digits are exact in every host.
+    /// Of each source the shards remember the last parcel. The peer's name here is part of it, so that no site can use up the
+    /// numbers of another one, and a site that gets a new key goes on with its own. 13 digits are exact in every host.
     private func number(of source: String) -> Int {
-        let digest = SHA256.hash(data: Array("\(peer.text)/\(source)".utf8))
+        let digest = SHA256.hash(data: Array("\(names.peer)/\(source)".utf8))
         let high = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         return Int(1_000_000_000_000 + high % 9_000_000_000_000)
     }
