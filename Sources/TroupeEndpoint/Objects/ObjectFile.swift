@@ -7,13 +7,29 @@ import TroupeStore
 /// A copy of an object of another site, whole or in part: a head of 4 KiB, the checksums of all pieces, the pieces.
 ///
 /// A piece is written before its checksum, so what a crash leaves is a piece that is not there, or one that its checksum
-/// finds out. The file is sparse. Not locked: it is the only one of its endpoint for the object.
+/// finds out. The file is sparse. It is opened for each piece, so that many copies take no descriptors. Reading and writing
+/// blocks the thread for the time of a megabyte.
 final class ObjectFile: Sendable {
     let path: FilePath
     let place: ObjectPlace
     let sizeBytes: Int
-    /// Of the pieces from the first on; 0 stands for one that is not there.
-    private let checksums: Mutex<[UInt64]>
+    private struct Pieces {
+        /// Of the pieces from the first on; 0 stands for one that is not there.
+        var checksums: [UInt64]
+        /// Those that are there without a gap.
+        var count: Int
+
+        init(_ checksums: [UInt64]) {
+            self.checksums = checksums
+            count = checksums.firstIndex(of: 0) ?? checksums.count
+        }
+
+        mutating func set(_ index: Int, _ checksum: UInt64) {
+            checksums[index] = checksum
+            while count < checksums.count, checksums[count] != 0 { count += 1 }
+        }
+    }
+    private let pieces: Mutex<Pieces>
 
     private struct Head: Codable {
         var version = 1
@@ -27,7 +43,7 @@ final class ObjectFile: Sendable {
         self.path = path
         place = head.place
         sizeBytes = head.sizeBytes
-        self.checksums = Mutex(checksums)
+        pieces = Mutex(Pieces(checksums))
     }
 
     private static func pieceCount(_ sizeBytes: Int) -> Int {
@@ -88,8 +104,7 @@ final class ObjectFile: Sendable {
 
     /// Bytes that are there, from the first on without a gap.
     var sizeBytesHere: Int {
-        let count = checksums.withLock { $0.firstIndex(of: 0) ?? $0.count }
-        return min(count * ObjectPiece.sizeBytes, sizeBytes)
+        min(pieces.withLock { $0.count } * ObjectPiece.sizeBytes, sizeBytes)
     }
 
     var isWhole: Bool { sizeBytesHere == sizeBytes }
@@ -109,7 +124,7 @@ final class ObjectFile: Sendable {
         } catch {
             throw EndpointError(.files, "the copy \(path) of object \(place) cannot be written: \(error)")
         }
-        checksums.withLock { $0[index] = sum }
+        pieces.withLock { $0.set(index, sum) }
     }
 
     /// Bytes that are there, each piece of them checked.
@@ -125,7 +140,7 @@ final class ObjectFile: Sendable {
                 let start = index * ObjectPiece.sizeBytes
                 let count = min(ObjectPiece.sizeBytes, sizeBytes - start)
                 let piece = try Self.read(file, at: Self.dataOffset(sizeBytes) + start, count: count)
-                guard ObjectPiece.checksum(of: piece) == checksums.withLock({ $0[index] }) else {
+                guard ObjectPiece.checksum(of: piece) == pieces.withLock({ $0.checksums[index] }) else {
                     throw EndpointError(.corrupt, "the copy \(path) of object \(place) is damaged")
                 }
                 bytes += piece[max(range.lowerBound - start, 0)..<min(range.upperBound - start, count)]

@@ -14,7 +14,10 @@ final class ObjectTransfer: Sendable {
     }
     private struct State {
         var file: ObjectFile?
+        /// The object's size, from when room is looked for.
+        var reservedBytes: Int
         var isRunning = false
+        var isStopped = false
         var end: End?
         /// There is no room for a copy.
         var isRefused = false
@@ -46,21 +49,27 @@ final class ObjectTransfer: Sendable {
         self.makeFile = makeFile
         self.onPiece = onPiece
         self.logger = logger
-        state = Mutex(State(file: file))
+        state = Mutex(State(file: file, reservedBytes: file?.sizeBytes ?? 0))
     }
 
     var isRunning: Bool { state.withLock { $0.isRunning } }
     var hasFile: Bool { state.withLock { $0.file != nil } }
-    var reservedBytes: Int { state.withLock { $0.file?.sizeBytes ?? 0 } }
+    var reservedBytes: Int { state.withLock { $0.reservedBytes } }
     var askedAt: ContinuousClock.Instant { state.withLock { $0.askedAt } }
 
-    /// Readers that have begun go on: an open file is there until it is closed.
+    /// A reader who has begun goes on: an open file is there until it is closed.
     func removeFile() {
         state.withLock { state in
-            defer { state.file = nil }
+            defer {
+                state.file = nil
+                state.reservedBytes = 0
+            }
             return state.file
         }?.remove()
     }
+
+    /// Ends with the endpoint: another one may take over the file.
+    func stop() { state.withLock { $0.isStopped = true } }
 
     // MARK: Reading
 
@@ -140,7 +149,7 @@ final class ObjectTransfer: Sendable {
     private func run(_ peer: Peer) async {
         var failures = 0
         while state.withLock({ state in
-            state.isRunning = ContinuousClock.now - state.askedAt < Self.interest && !Task.isCancelled
+            state.isRunning = ContinuousClock.now - state.askedAt < Self.interest && !state.isStopped
             return state.isRunning
         }) {
             let before = state.withLock { $0.file?.sizeBytesHere ?? 0 }
@@ -183,8 +192,8 @@ final class ObjectTransfer: Sendable {
         let size = try await RemoteObjects.receive(request, from: peer) { (size) throws(EndpointError) in
             try prepare(size)
         } onPiece: { (piece) throws(EndpointError) in
-            guard let file = state.withLock({ $0.file }) else {
-                throw EndpointError(.closed, "the copy of object \(place) was deleted while it was made")
+            guard let file = state.withLock({ $0.isStopped ? nil : $0.file }) else {
+                throw EndpointError(.closed, "the copy of object \(place) was given up while it was made")
             }
             try file.write(piece, at: offset)
             offset += piece.count
@@ -196,8 +205,15 @@ final class ObjectTransfer: Sendable {
 
     private func prepare(_ size: Int) throws(EndpointError) {
         guard let file = state.withLock({ $0.file }) else {
-            let file = try makeFile(size)
-            return state.withLock { $0.file = file }
+            // Seen by others who look for room at the same time.
+            state.withLock { $0.reservedBytes = size }
+            do throws(EndpointError) {
+                let file = try makeFile(size)
+                return state.withLock { $0.file = file }
+            } catch {
+                state.withLock { $0.reservedBytes = 0 }
+                throw error
+            }
         }
         guard file.sizeBytes == size else {
             removeFile()

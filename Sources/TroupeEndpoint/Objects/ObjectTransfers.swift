@@ -17,6 +17,8 @@ final class ObjectTransfers: Sendable {
     private static let sweepPause = Duration.seconds(30)
     /// What was asked for so lately is not taken away.
     private static let idleTimeMin = Duration.seconds(60)
+    /// Objects that are known here, those included of which there is no copy: more are read without one.
+    private static let knownMax = 4096
 
     init(_ options: ObjectCopies, logger: Logger) throws(EndpointError) {
         self.options = options
@@ -81,7 +83,9 @@ final class ObjectTransfers: Sendable {
         }
         let known = transfers.withLock { transfers -> ObjectTransfer? in
             if let known = transfers[place], !known.isOver { return known }
-            guard isWhole, options.sizeBytesMax > 0 else { return nil }
+            guard isWhole, options.sizeBytesMax > 0, transfers.count < Self.knownMax || transfers[place] != nil else {
+                return nil
+            }
             let new = make(place, nil)
             transfers[place] = new
             return new
@@ -104,10 +108,12 @@ final class ObjectTransfers: Sendable {
             throw EndpointError(
                 .limitExceeded, "object \(place) has \(size) bytes, which is over the bound of all copies")
         }
-        let all = transfers.withLock { Array($0.values) }
+        let all = transfers.withLock { transfers in
+            transfers.values.filter { $0.place != place && $0.reservedBytes > 0 }
+        }
         var used = all.reduce(0) { $0 + $1.reservedBytes }
-        var count = all.count
-        let idle = all.filter { $0.place != place && !$0.isRunning }.sorted { $0.askedAt < $1.askedAt }
+        var count = all.count + 1
+        let idle = all.filter { !$0.isRunning }.sorted { $0.askedAt < $1.askedAt }
         for transfer in idle where used + size > options.sizeBytesMax || count > options.countMax {
             used -= transfer.reservedBytes
             count -= 1
@@ -135,5 +141,6 @@ final class ObjectTransfers: Sendable {
                 if now - transfer.askedAt > limit { forget(transfer) }
             }
         }
+        for transfer in transfers.withLock({ Array($0.values) }) { transfer.stop() }
     }
 }
