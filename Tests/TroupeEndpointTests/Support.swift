@@ -10,5 +10,10 @@ final class TemporaryDirectory: Sendable {
         try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path.string) }
+    deinit {
+        // Again if something in it was removed at the same time, as a socket is that is closed.
+        for _ in 0..<5 where FileManager.default.fileExists(atPath: path.string) {
+            try? FileManager.default.removeItem(atPath: path.string)
+        }
+    }
 }
