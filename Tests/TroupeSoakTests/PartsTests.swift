@@ -27,7 +27,8 @@ import TroupeTesting
         }
         // Without kills, the others come at their rate, and not without a pause between them.
         #expect(Fault.Schedule(seed: 1, faults: [.cut], killsPerHour: 360).mean == 10)
-        #expect(Fault.named("kill") == [.killWorker, .killCaller, .killExchange])
+        #expect(Fault.named("kill").filter { !$0.needsSites } == [.killWorker, .killCaller, .killExchange])
+        #expect(Set(Fault.named("kill")) == Set(Fault.allCases.filter(\.isKill)))
         #expect(Fault.named("nonsense").isEmpty)
     }
 
