@@ -110,6 +110,25 @@ struct MailAbuseTests {
         }
     }
 
+    @Test("what mailboxes do not count is bounded on the way in")
+    func largeBaggage() async throws {
+        let (_, connection) = try await connected()
+        let book = try await (try await a.join()).spawn(Notebook.self, named: "book")
+        let stream = try await connection.openStream(for: .mail)
+        var reader = FrameReader(stream)
+        var large = envelope("large", to: book.id)
+        large.baggage = ["key": String(repeating: "x", count: SiteNames.uncountedSizeBytesMax)]
+        try await FrameStream(stream).write(
+            MailFrame.deliver(source: "0.1", [parcel(1, large), parcel(2, envelope("small", to: book.id))]))
+        let results = try await settled(&reader).map(\.result)
+        guard case .refused(let reason)? = results.first else {
+            Issue.record("\(results) is no refusal")
+            return
+        }
+        #expect(reason.contains("baggage"))
+        #expect(results.last == .taken)
+    }
+
     @Test("rubbish on its streams ends them, and disturbs nobody else")
     func rubbish() async throws {
         let (_, connection) = try await connected()

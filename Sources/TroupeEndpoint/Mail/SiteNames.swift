@@ -35,6 +35,16 @@ struct SiteNames: Sendable {
             throw ExchangeError(
                 .invalidArgument, "this is site '\(own)', and not '\(sent.target.site)': name it alike at both sides")
         }
+        // What mailboxes do not count against their capacity is bounded here.
+        let uncounted =
+            sent.baggage.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+            + sent.generics.reduce(0) { $0 + $1.utf8.count }
+        guard uncounted <= Self.uncountedSizeBytesMax else {
+            throw ExchangeError(
+                .tooLarge,
+                "call \(sent.id) carries \(uncounted) bytes of baggage and type names; "
+                    + "\(Self.uncountedSizeBytesMax) is the most between sites")
+        }
         var envelope = sent
         envelope.id = try arriving(sent.id)
         envelope.target = try ActorID(type: sent.target.type, name: sent.target.name)
@@ -49,6 +59,8 @@ struct SiteNames: Sendable {
         envelope.references = []
         return envelope
     }
+
+    static let uncountedSizeBytesMax = 32 << 10
 
     /// A century, in milliseconds: what the peer says is not to overflow anything.
     private static let ageMax: Int64 = 3_200_000_000_000
