@@ -2,6 +2,12 @@
 package struct SoakReport: Sendable {
     package var seed: UInt64
     package var faults: [String: Int] = [:]
+    /// What was done, and when.
+    var harms = HarmLog()
+    /// By fault, how many operations were under way while it was on.
+    package var met: [String: Int] { findings.met }
+    /// Operations across sites whose outcome was asked for by id, at the end.
+    package var outcomesCompared = 0
     /// How long faults and new operations went on.
     package var seconds = 0.0
     /// Effects that actors have committed: of operations, messages of turns, timers and probes.
@@ -58,6 +64,8 @@ package struct SoakReport: Sendable {
         return [
             ("seconds", seconds), ("operations", Double(findings.operations)),
             ("acknowledged", Double(findings.acknowledged)), ("outcomes asked by id", Double(findings.asked)),
+            ("operations across sites", Double(findings.crossing)),
+            ("outcomes across sites compared by id", Double(outcomesCompared)),
             ("operations in histories", Double(findings.shared)),
             ("messages", Double(messages)), ("operations a second", Double(findings.operations) / duration),
             ("messages a second", Double(messages) / duration), ("proxies at the end", Double(proxies)),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Logging
 import Troupe
 import TroupeSoak
@@ -27,8 +28,9 @@ struct SoakRun: AsyncParsableCommand {
               troupe soak --start redis --minutes 10       on a redis-server of its own, appendfsync always
               troupe soak --exchange redis://host --faults kill-worker,kill-caller
               troupe soak --seed 7 --kills-per-hour 600    another schedule, and a denser one
-              troupe soak --sites                          callers at another site, endpoints between
-              troupe soak --faults cut,black-hole          links only; 'kill' and 'pause' stand for all of a kind
+              troupe soak --sites                          two sites that call each other, endpoints between
+              troupe soak --sites --lab scripts/natlab     the same behind NAT routers, as root
+              troupe soak --faults cut,black-hole          links only; 'kill', 'pause' and 'link' stand for all of a kind
 
             EXIT CODES  0 nothing to complain of   1 the promise was broken   2 the system could not be run
             """)
@@ -39,12 +41,14 @@ struct SoakRun: AsyncParsableCommand {
     @Option(help: "An exchange that is there already; it is not killed.") var exchange: String?
     @Option(help: "How long faults and new operations go on.") var minutes = 1.0
     @Option(help: "Kills an hour; pauses and cuts come on top.") var killsPerHour = 240
-    @Flag(help: "Put the callers at another site, with an exchange of its own: all they do crosses two endpoints.")
+    @Flag(help: "Two sites with an exchange, workers and callers each, and half of the actors: they use each other's.")
     var sites = false
+    @Option(help: "With --sites: put them behind NAT routers, in namespaces made by this program. Needs root.")
+    var lab: String?
     @Option(help: "Which faults: \(Fault.allCases.map(\.rawValue).joined(separator: ",")).") var faults: String?
     @Option(help: "Decides operations and faults.") var seed: UInt64 = 1
-    @Option(help: "Worker processes.") var workers = 3
-    @Option(help: "Calling processes.") var callers = 3
+    @Option(help: "Worker processes at each site: 3, or 2 with --sites.") var workers: Int?
+    @Option(help: "Calling processes at each site: 3, or 2 with --sites.") var callers: Int?
     @Option(help: "Operations under way in each caller.") var lanes = 4
     @Option(help: "Actors.") var actors = 12
     @Option(help: "Operations of one lane at the most.") var operationsMax = 100_000
@@ -56,7 +60,7 @@ struct SoakRun: AsyncParsableCommand {
     func validate() throws {
         guard minutes > 0, minutes <= 24 * 60 else { throw ValidationError("--minutes takes up to 1440") }
         for (name, value, range) in [
-            ("workers", workers, 1...64), ("callers", callers, 1...64), ("lanes", lanes, 1...256),
+            ("workers", workers ?? 1, 1...64), ("callers", callers ?? 1, 1...64), ("lanes", lanes, 1...256),
             ("actors", actors, 2...10_000), ("kills-per-hour", killsPerHour, 0...36_000),
             ("operations-max", operationsMax, 1...10_000_000),
         ] where !range.contains(value) {
@@ -69,6 +73,10 @@ struct SoakRun: AsyncParsableCommand {
             throw ValidationError("--patience is from 1s to 1h")
         }
         guard !sites || exchange == nil else { throw ValidationError("--sites starts two exchanges of its own") }
+        if lab != nil {
+            guard sites else { throw ValidationError("--lab is for --sites") }
+            guard geteuid() == 0 else { throw ValidationError("--lab needs root, for network namespaces") }
+        }
         _ = try chosenFaults()
     }
 
@@ -79,7 +87,7 @@ struct SoakRun: AsyncParsableCommand {
             let found = Fault.named(String(name))
             guard !found.isEmpty else {
                 let all = Fault.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ValidationError("--faults: there is no '\(name)'; there are \(all), kill, pause and none")
+                throw ValidationError("--faults: there is no '\(name)'; there are \(all), kill, pause, link and none")
             }
             return found
         }
@@ -93,9 +101,9 @@ struct SoakRun: AsyncParsableCommand {
         options.killsPerHour = killsPerHour
         options.faults = try chosenFaults()
         options.seed = seed
-        options.acrossSites = sites
-        options.workers = workers
-        options.callers = callers
+        options.sites = sites ? lab.map { .lab($0) } ?? .loopback : .one
+        options.workers = workers ?? (sites ? 2 : 3)
+        options.callers = callers ?? (sites ? 2 : 3)
         options.lanes = lanes
         options.actors = actors
         options.operationsMax = operationsMax
@@ -131,7 +139,9 @@ struct SoakRun: AsyncParsableCommand {
 
     private func present(_ report: SoakReport, _ terminal: Terminal) throws {
         if json { return try terminal.print(json: object(report)) }
-        for (name, count) in report.faults.sorted(by: { $0.key < $1.key }) { try terminal.print("\(name): \(count)") }
+        for (name, count) in report.faults.sorted(by: { $0.key < $1.key }) {
+            try terminal.print("\(name): \(count), met by \(report.met[name] ?? 0) operations")
+        }
         for (name, value) in report.numbers { try terminal.print("\(name): \(Int(value.rounded()))") }
         for (name, items) in report.complaints {
             try terminal.print("\(name): \(items.count)")
@@ -142,6 +152,7 @@ struct SoakRun: AsyncParsableCommand {
     private func object(_ report: SoakReport) -> JSONValue {
         var object: [String: JSONValue] = ["seed": .unsigned(report.seed), "clean": .bool(report.isClean)]
         object["faults"] = .object(report.faults.mapValues { .unsigned(UInt64($0)) })
+        object["met"] = .object(report.met.mapValues { .unsigned(UInt64($0)) })
         for (name, value) in report.numbers { object[name] = .double((value * 10).rounded() / 10) }
         var items: [String: JSONValue] = [:]
         for (name, found) in report.complaints {
@@ -168,13 +179,13 @@ struct SoakCallerCommand: AsyncParsableCommand {
     @Option var until: Double
     @Option var giveUpAt: Double
     @Option var operationsMax: Int
-    @Option var site: String?
+    @Flag var acrossSites = false
 
     func run() async throws {
         let troupe = try await connected()
         let options = SoakCaller.Options(
             name: name, log: log, seed: seed, run: runId, lanes: lanes, actors: actors, until: until,
-            giveUpAt: giveUpAt, operationsMax: operationsMax, site: site)
+            giveUpAt: giveUpAt, operationsMax: operationsMax, acrossSites: acrossSites)
         let isDone = try await SoakCaller(troupe, options).run()
         await troupe.close()
         guard isDone else { throw Failure(.unavailable, "some outcomes are not known after all the time there was") }

@@ -6,6 +6,10 @@ struct Audit: Sendable {
         var acknowledged = 0
         /// Outcomes that callers, started again, have asked for by id.
         var asked = 0
+        /// Operations of callers on actors of another site.
+        var crossing = 0
+        /// By fault, how many operations were under way while it was on.
+        var met: [String: Int] = [:]
         /// Operations on registers, sets and counters, whose histories were checked.
         var shared = 0
         var lost: [String] = []
@@ -40,15 +44,22 @@ struct Audit: Sendable {
     private var possibleNames: Set<String> = []
     private var history = SharedHistory()
     private var replies: [String: [(stamp: Stamp, call: String)]] = [:]
+    private let harms: HarmLog
+    /// By call id, what its caller was told.
+    private var told: [String: CallerLog.Entry] = [:]
+    /// By actor and stream, the call that a number belongs to.
+    private var calls: [String: [String: [Int: String]]] = [:]
 
     /// - Parameters:
     ///   - logs: by lane, what its caller was told.
     ///   - plan: makes the plan of a lane.
     ///   - states: of all actors, at the end.
+    ///   - harms: what was done to the system, and when.
     static func findings(
-        logs: [String: [Int: CallerLog.Entry]], plan: (String) -> Plan, states: [String: SoakActor.State]
+        logs: [String: [Int: CallerLog.Entry]], plan: (String) -> Plan, states: [String: SoakActor.State],
+        harms: HarmLog = HarmLog()
     ) -> Findings {
-        var audit = Audit(states: states)
+        var audit = Audit(states: states, harms: harms)
         for (lane, entries) in logs { audit.take(lane, entries, plan(lane)) }
         audit.compare()
         audit.compareReplies()
@@ -56,7 +67,10 @@ struct Audit: Sendable {
         return audit.findings
     }
 
-    private init(states: [String: SoakActor.State]) { self.states = states }
+    private init(states: [String: SoakActor.State], harms: HarmLog) {
+        self.states = states
+        self.harms = harms
+    }
 
     // MARK: What callers were told
 
@@ -66,20 +80,23 @@ struct Audit: Sendable {
             let operation = plan.next()
             guard let entry = entries[index] else { continue }
             findings.operations += 1
+            told[operation.callID] = entry
             if entry.asked != nil { findings.asked += 1 }
+            if Cast.isCrossing(lane, operation.target) { findings.crossing += 1 }
+            for fault in harms.met(by: entry) { findings.met[fault.rawValue, default: 0] += 1 }
             if case .shared(let shared) = operation.kind {
                 findings.shared += 1
                 history.add(
                     shared, at: operation.target, called: entry.called, returned: entry.returned, entry.answer)
             }
             guard let outcome = entry.outcome else {
-                findings.undecided.append("\(lane) \(index)")
+                findings.undecided.append("\(lane) \(index)\(harms.text(entry))")
                 allow(operation)
                 continue
             }
             findings.acknowledged += 1
             if outcome == .wrong {
-                findings.wrongOutcomes.append("\(lane) \(index): \(entry.detail)")
+                findings.wrongOutcomes.append("\(lane) \(index): \(entry.detail)\(harms.text(entry))")
                 allow(operation)
                 continue
             }
@@ -100,21 +117,24 @@ struct Audit: Sendable {
             }
         guard !isRight else { return }
         findings.wrongOutcomes.append(
-            "\(entry.lane) \(entry.index): \(entry.asked ?? "") by its id, and \(outcome.rawValue) by the call")
+            "\(entry.lane) \(entry.index): \(entry.asked ?? "") by its id, and \(outcome.rawValue) by the call"
+                + harms.text(entry))
+    }
+
+    private mutating func expect(_ step: Step, of operation: Plan.Operation, at actor: String) {
+        expected[actor, default: [:]][step.stream, default: []].insert(step.number)
+        calls[actor, default: [:]][step.stream, default: [:]][step.number] = operation.callID
     }
 
     private mutating func expect(_ operation: Plan.Operation) {
-        expected[operation.target, default: [:]][operation.step.stream, default: []].insert(operation.step.number)
+        expect(operation.step, of: operation, at: operation.target)
         switch operation.kind {
         case .chain(let rest):
             for name in [operation.target] + rest { chains[name, default: []].insert(operation.callID) }
-        case .future(let other):
-            let step = operation.futureStep
-            expected[other, default: [:]][step.stream, default: []].insert(step.number)
+        case .future(let other): expect(operation.futureStep, of: operation, at: other)
         case .burst(let count):
             for place in 0..<count {
-                let step = operation.burstStep(place)
-                expected[operation.target, default: [:]][step.stream, default: []].insert(step.number)
+                expect(operation.burstStep(place), of: operation, at: operation.target)
             }
         case .remind: timers[operation.target, default: []].insert(operation.callID)
         case .call, .tell, .fail, .fan, .data, .produce, .lend, .shared: break
@@ -161,10 +181,13 @@ struct Audit: Sendable {
         }
         for (stream, wanted) in expected {
             for number in wanted where applied[stream]?.contains(number) != true {
-                findings.lost.append("\(stream) \(number) at \(name)")
+                let call = calls[name]?[stream]?[number] ?? ""
+                findings.lost.append("\(stream) \(number) at \(name)\(harms(of: call))")
             }
         }
     }
+
+    private func harms(of call: String) -> String { told[call].map(harms.text) ?? "" }
 
     private mutating func compare(
         _ kind: String, _ expected: Set<String>, _ found: [String: Int], at name: String
@@ -175,7 +198,7 @@ struct Audit: Sendable {
                 findings.unasked.append("\(kind) \(id) at \(name)")
             }
         }
-        for id in expected where found[id] == nil { findings.lost.append("\(kind) \(id) at \(name)") }
+        for id in expected where found[id] == nil { findings.lost.append("\(kind) \(id) at \(name)\(harms(of: id))") }
     }
 
     /// What turns sent must have come, whole and in order: their sending was part of them.

@@ -58,7 +58,7 @@ final class CallerLog {
     }
 
     /// One clock for all processes of a machine.
-    private static var now: Int64 {
+    static var now: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

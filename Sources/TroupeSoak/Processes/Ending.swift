@@ -6,11 +6,7 @@ import TroupeTesting
 /// Every step is bounded, and whatever goes wrong with one is in the report.
 struct Ending {
     let soak: Soak
-    let system: SoakProcesses
-    let exchange: SoakExchange
-    let sites: SoakSites?
-    let troupe: Troupe
-    let actors: [SoakActor]
+    let sites: [SoakSite]
 
     private var patience: Duration { soak.options.patience }
 
@@ -19,22 +15,28 @@ struct Ending {
         soak.progress("mailboxes drain")
         await settle(&report)
         let states = await states(&report)
-        await collectGarbage()
+        for site in sites { await collectGarbage(site) }
         await resolveAll(states, &report)
-        account(states, &report)
+        let logs = logs(&report)
+        account(logs, states, &report)
+        soak.progress("callers' sites are asked for outcomes")
+        await OutcomesByID(sites: sites, logs: logs, plan: plan, limit: patience).compare(&report)
         soak.progress("actors are ended, and their data must go")
-        await sweep(&report)
-        report.failures += await system.stopWorkers()
+        for site in sites { await endActors(site, &report) }
+        for site in sites { await sweep(site, &report) }
+        for site in sites { report.failures += await site.processes.stopWorkers() }
     }
 
     private func finishCallers(_ report: inout SoakReport) async {
         // They give up by themselves before.
         let deadline = ContinuousClock.now + patience + .seconds(15)
-        while system.callersRunning > 0, ContinuousClock.now < deadline {
-            soak.progress("\(system.callersRunning) callers finish what they began")
+        while case let running = sites.reduce(0, { $0 + $1.processes.callersRunning }), running > 0,
+            ContinuousClock.now < deadline
+        {
+            soak.progress("\(running) callers finish what they began")
             try? await Task.sleep(for: .milliseconds(200))
         }
-        report.failures += await system.endCallers()
+        for site in sites { report.failures += await site.processes.endCallers() }
     }
 
     // MARK: Mailboxes and states
@@ -44,22 +46,31 @@ struct Ending {
         await eachActor { try await $0.stop() }
         let deadline = ContinuousClock.now + patience
         repeat {
-            do {
-                let (troupe, run) = (troupe, soak.run)
-                let all = try await within(.seconds(20), "the list of actors") { try await troupe.soakActors(of: run) }
-                let waiting = all.filter { $0.queuedCount > 0 || $0.deadLetterCount > 0 || !$0.timers.isEmpty }
-                report.undrained = waiting.map {
-                    "\($0.id.name): \($0.queuedCount) queued, \($0.deadLetterCount) dead, \($0.timers.count) timers"
+            report.undrained = []
+            for site in sites {
+                do {
+                    report.undrained += try await undrained(site)
+                } catch {
+                    report.undrained.append("unknown: \(error)")
                 }
-                report.undrained += try await sites?.waiting() ?? []
-                if all.count < actors.count { report.undrained.append("\(actors.count - all.count) actors are gone") }
-                if report.undrained.isEmpty { return }
-            } catch {
-                report.undrained = ["unknown: \(error)"]
             }
+            if report.undrained.isEmpty { return }
             soak.progress("\(report.undrained.count) mailboxes drain")
             try? await Task.sleep(for: .milliseconds(200))
         } while ContinuousClock.now < deadline
+    }
+
+    private func undrained(_ site: SoakSite) async throws -> [String] {
+        let run = soak.run
+        let (all, onTheWay) = try await within(.seconds(20), "the list of actors") {
+            (try await site.troupe.soakActors(of: run), try await site.waiting())
+        }
+        let waiting = all.filter { $0.queuedCount > 0 || $0.deadLetterCount > 0 || !$0.timers.isEmpty }
+        var undrained = waiting.map {
+            "\($0.id.name): \($0.queuedCount) queued, \($0.deadLetterCount) dead, \($0.timers.count) timers"
+        }
+        if all.count < site.actors.count { undrained.append("\(site.actors.count - all.count) actors are gone") }
+        return undrained + onTheWay
     }
 
     private func states(_ report: inout SoakReport) async -> [String: SoakActor.State] {
@@ -82,7 +93,7 @@ struct Ending {
         let limit = patience
         return await withTaskGroup(of: (name: String, result: Result<Value, any Error>).self) { group in
             var results: [(name: String, result: Result<Value, any Error>)] = []
-            for (index, actor) in actors.enumerated() {
+            for (index, actor) in sites.flatMap(\.actors).enumerated() {
                 if index >= 64, let result = await group.next() { results.append(result) }
                 group.addTask {
                     do {
@@ -102,31 +113,38 @@ struct Ending {
 
     // MARK: The account
 
-    private func account(_ states: [String: SoakActor.State], _ report: inout SoakReport) {
+    private func logs(_ report: inout SoakReport) -> [String: [Int: CallerLog.Entry]] {
         var logs: [String: [Int: CallerLog.Entry]] = [:]
-        for path in system.logs {
+        for path in sites.flatMap(\.processes.logs) {
             do {
                 logs.merge(try CallerLog.read(path)) { first, _ in first }
             } catch {
                 report.failures.append("\(path) cannot be read: \(error)")
             }
         }
-        let names = SoakCaller.actorNames(soak.options.actors, run: soak.run)
-        report.findings = Audit.findings(
-            logs: logs, plan: { Plan(lane: $0, seed: soak.options.seed, run: soak.run, actors: names) },
-            states: states)
+        return logs
+    }
+
+    private func plan(_ lane: String) -> Plan {
+        Plan(lane: lane, seed: soak.options.seed, run: soak.run, actors: soak.cast.names)
+    }
+
+    private func account(
+        _ logs: [String: [Int: CallerLog.Entry]], _ states: [String: SoakActor.State], _ report: inout SoakReport
+    ) {
+        report.findings = Audit.findings(logs: logs, plan: plan, states: states, harms: report.harms)
         report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
         report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }
     }
 
     /// Ends the holds of all objects, and waits until what nothing refers to is gone: what is kept from then on is kept
     /// because of a reference.
-    private func collectGarbage() async {
-        let exchange = exchange
-        let shard = troupe.courier.exchange.shards[0]
+    private func collectGarbage(_ site: SoakSite) async {
+        let exchange = site.exchange
+        let shard = site.troupe.courier.exchange.shards[0]
         let deadline = ContinuousClock.now + patience
         repeat {
-            _ = try? await endHolds()
+            _ = try? await endHolds(site)
             let isOver = try? await within(.seconds(30), "the count of objects") {
                 guard let ids = try exchange.objectIDs() else { return true }
                 guard case .shardStat(let stat) = try await shard.perform(.shardStat) else { return true }
@@ -157,39 +175,44 @@ struct Ending {
 
     // MARK: What is left
 
-    /// Ends all actors and the holds of all objects: then nothing refers to any, and all must go.
-    private func sweep(_ report: inout SoakReport) async {
-        for actor in actors {
-            let troupe = troupe
+    private func endActors(_ site: SoakSite, _ report: inout SoakReport) async {
+        for actor in site.actors {
+            let troupe = site.troupe
             do {
                 try await within(.seconds(30), "the end of \(actor.id.name)") { try await troupe.terminate(actor.id) }
             } catch {
                 report.failures.append("\(actor.id.name) could not be ended: \(error)")
             }
         }
+    }
+
+    /// Ends the holds of all objects: when the actors of all sites are ended, nothing refers to any, and all must go.
+    private func sweep(_ site: SoakSite, _ report: inout SoakReport) async {
         let deadline = ContinuousClock.now + patience
+        var left: [String] = []
         repeat {
             do {
-                guard let left = try await endHolds() else { return }
-                report.leftBehind = left
-                if left.isEmpty { return await countHolds(&report) }
+                guard let ids = try await endHolds(site) else { return }
+                left = ids
+                if left.isEmpty { return await countHolds(site, &report) }
             } catch {
-                report.leftBehind = ["unknown: \(error)"]
+                left = ["unknown: \(error)"]
             }
-            soak.progress("\(report.leftBehind.count) objects are left")
+            soak.progress("\(left.count) objects are left")
             try? await Task.sleep(for: .milliseconds(300))
         } while ContinuousClock.now < deadline
+        report.leftBehind += left.map { "\($0)\(site.name.map { " at \($0)" } ?? "")" }
     }
 
     /// Ends the holds of all objects in the store.
     ///
     /// - Returns: the ids of those objects; nil if the store is not ours alone.
-    private func endHolds() async throws -> [String]? {
-        let exchange = exchange
+    private func endHolds(_ site: SoakSite) async throws -> [String]? {
+        let exchange = site.exchange
         guard let ids = try await within(.seconds(30), "the list of objects", { try exchange.objectIDs() }) else {
             return nil
         }
-        let shard = troupe.courier.exchange.shards[0]
+        let shard = site.troupe.courier.exchange.shards[0]
         try await within(.seconds(30), "the end of holds") {
             for start in stride(from: 0, to: ids.count, by: 500) {
                 _ = try await shard.perform(.hold(Array(ids[start..<min(start + 500, ids.count)]), for: .zero))
@@ -200,9 +223,9 @@ struct Ending {
 
     /// Objects are held before they are stored, and a process that was killed in between leaves such a hold, which ends by
     /// itself after ten minutes. That is counted, and is nothing to complain of.
-    private func countHolds(_ report: inout SoakReport) async {
-        let shard = troupe.courier.exchange.shards[0]
+    private func countHolds(_ site: SoakSite, _ report: inout SoakReport) async {
+        let shard = site.troupe.courier.exchange.shards[0]
         let stat = try? await within(.seconds(30), "the count of objects") { try await shard.perform(.shardStat) }
-        if case .shardStat(let stat)? = stat { report.emptyHolds = stat.objectCount }
+        if case .shardStat(let stat)? = stat { report.emptyHolds += stat.objectCount }
     }
 }

@@ -15,36 +15,60 @@ package enum Fault: String, CaseIterable, Sendable {
     case killEndpoint = "kill-endpoint"
     /// SIGSTOP past the lease of the sites' mailboxes, then SIGCONT.
     case pauseEndpoint = "pause-endpoint"
-    case killCallersExchange = "kill-callers-exchange"
+    /// The link between the sites breaks, and no new one comes about.
+    case cutLink = "cut-link"
+    /// What the sites send each other stays on the way.
+    case stallLink = "stall-link"
+    /// The link between the sites is slow.
+    case throttleLink = "throttle-link"
+    /// Of the server where the sites meet, in the lab; as are the next two.
+    case killRelay = "kill-relay"
+    /// The NAT router of a site forgets its mappings, as when it is started again.
+    case flushNAT = "flush-nat"
+    /// A site gets another public address.
+    case moveSite = "move-site"
 
     var isKill: Bool {
         switch self {
-        case .killWorker, .killCaller, .killExchange, .killEndpoint, .killCallersExchange: true
-        case .pauseWorker, .cut, .blackHole, .pauseEndpoint: false
+        case .killWorker, .killCaller, .killExchange, .killEndpoint, .killRelay: true
+        case .pauseWorker, .cut, .blackHole, .pauseEndpoint, .cutLink, .stallLink, .throttleLink, .flushNAT, .moveSite:
+            false
+        }
+    }
+
+    /// Whether it harms an endpoint.
+    private var isOfEndpoint: Bool { self == .killEndpoint || self == .pauseEndpoint }
+
+    /// Whether it harms what is between two endpoints; which of these there are depends on the path.
+    var isOfPath: Bool {
+        switch self {
+        case .cutLink, .stallLink, .throttleLink, .killRelay, .flushNAT, .moveSite: true
+        case .killWorker, .killCaller, .killExchange, .pauseWorker, .cut, .blackHole, .killEndpoint, .pauseEndpoint:
+            false
         }
     }
 
     /// Whether it needs a second site.
-    var needsSites: Bool {
-        switch self {
-        case .killEndpoint, .pauseEndpoint, .killCallersExchange: true
-        case .killWorker, .killCaller, .killExchange, .pauseWorker, .cut, .blackHole: false
-        }
-    }
+    var needsSites: Bool { isOfEndpoint || isOfPath }
 
     /// Whether it needs an exchange that the soak has started itself.
-    var needsOwnExchange: Bool {
-        switch self {
-        case .killExchange, .cut, .blackHole: true
-        case .killWorker, .killCaller, .pauseWorker, .killEndpoint, .pauseEndpoint, .killCallersExchange: false
-        }
+    var needsOwnExchange: Bool { self == .killExchange || self == .cut || self == .blackHole }
+
+    /// Whether what it does to the path goes on for a while.
+    var lasts: Bool { self == .cutLink || self == .stallLink || self == .throttleLink }
+
+    /// How long the link between sites is harmed: mostly briefly, sometimes for a minute.
+    static func outage(_ victim: Int) -> Duration {
+        let seconds = [1, 2, 4, 4, 8, 8, 15, 60]
+        return .seconds(seconds[(victim >> 4) % seconds.count])
     }
 
     /// The faults of a word: of one, or of several of a kind.
     package static func named(_ word: String) -> [Fault] {
         switch word {
-        case "kill": [.killWorker, .killCaller, .killExchange, .killEndpoint, .killCallersExchange]
+        case "kill": allCases.filter(\.isKill)
         case "pause": [.pauseWorker, .pauseEndpoint]
+        case "link": allCases.filter(\.isOfPath)
         default: Fault(rawValue: word).map { [$0] } ?? []
         }
     }

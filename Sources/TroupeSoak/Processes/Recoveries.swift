@@ -17,14 +17,14 @@ final class Recoveries: Sendable {
         var disturbances: [ClosedRange<ContinuousClock.Instant>] = []
     }
 
-    private let troupe: Troupe
     private let state = Mutex(State())
+    /// How long an actor may be without a commit.
+    private let limit: Duration
 
-    static let limit = Duration.seconds(60)
     /// Actors that are looked at after one kill at the most.
     private static let actorsMax = 100
 
-    init(_ troupe: Troupe) { self.troupe = troupe }
+    init(limit: Duration) { self.limit = limit }
 
     /// Notes a fault by which others may be held up in taking over; the kill that is measured is noted as one too.
     func disturb(_ interval: ClosedRange<ContinuousClock.Instant>) {
@@ -32,20 +32,19 @@ final class Recoveries: Sendable {
     }
 
     /// Waits for the next commit of each, beside all else.
-    func watch(_ actors: [ActorID], killedAt begin: ContinuousClock.Instant) {
+    func watch(_ actors: [ActorID], of troupe: Troupe, killedAt begin: ContinuousClock.Instant) {
         for actor in actors.prefix(Self.actorsMax) {
             // Unstructured: bounded by the limit, and awaited in finish().
-            let task = Task { await self.measure(actor, begin) }
+            let task = Task { await self.measure(actor, of: troupe, begin) }
             state.withLock { $0.tasks.append(task) }
         }
     }
 
-    private func measure(_ actor: ActorID, _ begin: ContinuousClock.Instant) async {
+    private func measure(_ actor: ActorID, of troupe: Troupe, _ begin: ContinuousClock.Instant) async {
         var reason = "no answer"
-        while ContinuousClock.now < begin + Self.limit {
+        while ContinuousClock.now < begin + limit {
             do {
-                let left = begin + Self.limit - .now
-                let troupe = troupe
+                let left = begin + limit - .now
                 _ = try await within(left + .seconds(1), "the probe of \(actor.name)") {
                     try await Troupe.withDeadline(.after(left)) {
                         try await troupe.handle(SoakActor.self, named: actor.name).probe()
@@ -57,7 +56,7 @@ final class Recoveries: Sendable {
                 try? await Task.sleep(for: .milliseconds(50))
             }
         }
-        state.withLock { $0.failures.append("\(actor.name) after \(Self.limit): \(reason)") }
+        state.withLock { $0.failures.append("\(actor.name) after \(limit): \(reason)") }
     }
 
     /// Milliseconds from SIGKILL to the next commit, all of them and those during which nothing else was done to the system;

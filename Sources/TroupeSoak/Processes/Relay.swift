@@ -2,49 +2,58 @@ import Glibc
 import Synchronization
 import TroupeTesting
 
-/// Stands between the processes of a soak and its exchange, so that their links can be cut: a Unix socket whose connections
-/// are passed on to another. It tells processes apart by the credentials of their connections (`SO_PEERCRED`), so that all
-/// use one address, and needs no privileges. One thread moves the bytes.
+/// Stands between the processes of a soak and its exchange, or between two endpoints, so that their links can be cut: a socket
+/// whose connections are passed on to another. At a Unix socket it tells processes apart by the credentials of their connections
+/// (`SO_PEERCRED`), so that all use one address, and needs no privileges. One thread moves the bytes.
 final class Relay: Sendable {
-    enum Harm: Sendable {
+    enum Harm: Hashable, Sendable {
         /// Connections are closed, and new ones too.
         case cut
         /// Nothing is read or written; it all comes when this is over.
         case blackHole
+        /// Few bytes are passed on at a time, each way.
+        case throttle
     }
 
-    private struct Link {
+    fileprivate struct Link {
         let client: Int32
         let server: Int32
-        let pid: Int32
+        /// Nil where processes cannot be told apart.
+        let pid: Int32?
         /// To the server, and to the client: read here and not written there.
         var up: [UInt8] = []
         var down: [UInt8] = []
+        /// How many bytes may be passed on by now, in both directions, while it is throttled.
+        var allowance = 0
+        var refilledAt = ContinuousClock.now
         /// One side has closed; the other one gets what is left.
         var isEnding = false
         var isOver = false
     }
 
     private struct State {
-        var harms: [Int32: (harm: Harm, until: ContinuousClock.Instant)] = [:]
+        var harms: [Int32?: [Harm: ContinuousClock.Instant]] = [:]
         var isStopped = false
     }
 
     private let listener: Int32
-    private let target: String
+    private let address: RelayAddress
+    private let target: RelayAddress
     private let state = Mutex(State())
 
     private static let bufferSizeBytesMax = 256 << 10
     private static let pollMilliseconds: Int32 = 20
+    fileprivate static let throttledBytesASecond = 64 << 10
+    /// A throttled link waits until it may pass on so many.
+    private static let throttledBytesAtOnce = 1 << 10
 
-    init(from path: String, to target: String) throws {
+    /// - Parameters:
+    ///   - address: where it listens.
+    ///   - target: whereto each connection is passed on.
+    init(from address: RelayAddress, to target: RelayAddress) throws {
+        self.address = address
         self.target = target
-        unlink(path)
-        listener = try Self.unixSocket(flags: Int32(SOCK_NONBLOCK.rawValue))
-        guard Self.withAddress(path, { bind(listener, $0, $1) }) == 0, listen(listener, 128) == 0 else {
-            close(listener)
-            throw ChildProcess.Failure(description: "the relay cannot listen at \(path): error \(errno)")
-        }
+        listener = try address.listening()
     }
 
     /// Begins to pass bytes on.
@@ -55,10 +64,18 @@ final class Relay: Sendable {
 
     func stop() { state.withLock { $0.isStopped = true } }
 
-    /// Harms the links of a process for that long.
-    func harm(_ pid: Int32, _ harm: Harm, for duration: Duration) {
-        state.withLock { $0.harms[pid] = (harm, .now + duration) }
+    /// Harms the links of a process for that long; several harms may be on at a time.
+    ///
+    /// - Parameter pid: nil at an address where processes cannot be told apart.
+    func harm(_ pid: Int32?, _ harm: Harm, for duration: Duration) {
+        state.withLock { state in
+            let end = ContinuousClock.now + duration
+            state.harms[pid, default: [:]][harm] = max(end, state.harms[pid]?[harm] ?? end)
+        }
     }
+
+    /// Ends all harms.
+    func mend() { state.withLock { $0.harms = [:] } }
 
     // MARK: The thread
 
@@ -67,10 +84,12 @@ final class Relay: Sendable {
         while true {
             let now = ContinuousClock.now
             let (harms, isStopped) = state.withLock { state in
-                state.harms = state.harms.filter { $0.value.until > now }
-                return (state.harms.mapValues(\.harm), state.isStopped)
+                state.harms = state.harms.mapValues { $0.filter { $0.value > now } }.filter { !$0.value.isEmpty }
+                return (state.harms.mapValues { Set($0.keys) }, state.isStopped)
             }
-            for index in links.indices where harms[links[index].pid] == .cut { links[index].isOver = true }
+            for index in links.indices where harms[links[index].pid]?.contains(.cut) == true {
+                links[index].isOver = true
+            }
             if isStopped { for index in links.indices { links[index].isOver = true } }
             for link in links where link.isOver {
                 close(link.client)
@@ -83,9 +102,14 @@ final class Relay: Sendable {
         close(listener)
     }
 
-    private func step(_ links: inout [Link], _ harms: [Int32: Harm]) {
+    private func step(_ links: inout [Link], _ harms: [Int32?: Set<Harm>]) {
         var polled = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
-        let live = links.indices.filter { harms[links[$0].pid] == nil }
+        let now = ContinuousClock.now
+        let live = links.indices.filter { index in
+            let harms = harms[links[index].pid] ?? []
+            if harms.contains(.throttle) { links[index].refill(now) } else { links[index].allowance = .max }
+            return !harms.contains(.blackHole) && links[index].allowance >= Self.throttledBytesAtOnce
+        }
         for index in live {
             polled.append(Self.interest(links[index].client, links[index].up, links[index].down))
             polled.append(Self.interest(links[index].server, links[index].down, links[index].up))
@@ -104,12 +128,13 @@ final class Relay: Sendable {
         return pollfd(fd: descriptor, events: Int16(events), revents: 0)
     }
 
-    private func accept(_ links: inout [Link], _ harms: [Int32: Harm]) {
+    private func accept(_ links: inout [Link], _ harms: [Int32?: Set<Harm>]) {
         while true {
             let client = Glibc.accept(listener, nil, nil)
             guard client >= 0 else { return }
             guard fcntl(client, F_SETFD, FD_CLOEXEC) == 0, fcntl(client, F_SETFL, O_NONBLOCK) == 0,
-                let pid = Self.peer(of: client), harms[pid] != .cut, let server = connected()
+                case let pid = address.peer(of: client), harms[pid]?.contains(.cut) != true,
+                let server = target.connected()
             else {
                 close(client)
                 continue
@@ -118,29 +143,12 @@ final class Relay: Sendable {
         }
     }
 
-    /// The process at the other end: the first of the three numbers of `struct ucred`, which Swift does not see.
-    private static func peer(of descriptor: Int32) -> Int32? {
-        var credentials: [Int32] = [0, 0, 0]
-        var size = socklen_t(credentials.count * MemoryLayout<Int32>.size)
-        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
-        return credentials[0]
-    }
-
-    private func connected() -> Int32? {
-        guard let server = try? Self.unixSocket(flags: 0) else { return nil }
-        guard Self.withAddress(target, { connect(server, $0, $1) }) == 0,
-            fcntl(server, F_SETFL, O_NONBLOCK) == 0
-        else {
-            close(server)
-            return nil
-        }
-        return server
-    }
-
     private func move(_ link: inout Link, _ client: Int16, _ server: Int16) {
         if client != 0 { Self.read(link.client, into: &link.up, &link.isEnding) }
         if server != 0 { Self.read(link.server, into: &link.down, &link.isEnding) }
-        let isWritten = Self.write(&link.up, to: link.server) && Self.write(&link.down, to: link.client)
+        let isWritten =
+            Self.write(&link.up, to: link.server, &link.allowance)
+            && Self.write(&link.down, to: link.client, &link.allowance)
         link.isOver = !isWritten || (link.isEnding && link.up.isEmpty && link.down.isEmpty)
     }
 
@@ -156,33 +164,25 @@ final class Relay: Sendable {
     }
 
     /// False if the other side takes no more.
-    private static func write(_ buffer: inout [UInt8], to descriptor: Int32) -> Bool {
-        guard !buffer.isEmpty else { return true }
-        let count = send(
-            descriptor, buffer, buffer.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+    private static func write(_ buffer: inout [UInt8], to descriptor: Int32, _ allowance: inout Int) -> Bool {
+        let most = min(buffer.count, allowance)
+        guard most > 0 else { return true }
+        let count = send(descriptor, buffer, most, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
         guard count >= 0 else { return errno == EAGAIN || errno == EINTR }
         buffer.removeFirst(count)
+        allowance -= count
         return true
     }
+}
 
-    // MARK: Sockets
-
-    private static func unixSocket(flags: Int32) throws -> Int32 {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | flags, 0)
-        guard descriptor >= 0 else {
-            throw ChildProcess.Failure(description: "no socket for the relay: error \(errno)")
-        }
-        return descriptor
-    }
-
-    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8).prefix(107)) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+extension Relay.Link {
+    /// What a throttled link may pass on grows with the time, up to that of a tenth of a second.
+    fileprivate mutating func refill(_ now: ContinuousClock.Instant) {
+        let most = Relay.throttledBytesASecond / 10
+        let new = Int((now - refilledAt) / .seconds(1) * Double(Relay.throttledBytesASecond))
+        // A part of a byte is not lost: it is counted the next time.
+        guard new > 0 || allowance > most else { return }
+        allowance = min(most, min(allowance, most) + new)
+        refilledAt = now
     }
 }

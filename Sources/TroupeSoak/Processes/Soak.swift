@@ -10,8 +10,8 @@ package struct Soak: Sendable {
         package var killsPerHour = 240
         package var faults = Fault.allCases
         package var seed: UInt64 = 1
-        /// Whether callers are at another site than the actors.
-        package var acrossSites = false
+        /// Whether there are two sites, each with as many workers and callers, and half of the actors.
+        package var sites = Sites.one
         package var workers = 3
         package var callers = 3
         package var lanes = 4
@@ -22,6 +22,14 @@ package struct Soak: Sendable {
         /// and an empty store.
         package var patience = Duration.seconds(120)
         package init() {}
+    }
+
+    package enum Sites: Sendable, Hashable {
+        case one
+        /// Two that reach each other by address.
+        case loopback
+        /// Two behind NAT routers, in network namespaces that this program makes (`scripts/natlab`).
+        case lab(String)
     }
 
     package enum Start: Sendable, Hashable {
@@ -54,63 +62,81 @@ package struct Soak: Sendable {
     ///
     /// - Throws: if the system could not be started.
     package func run() async throws -> SoakReport {
-        let faults = chosenFaults
-        let exchange = try SoakExchange(
-            exchangeKind, directory: directory, command: command,
-            hasRelay: faults.contains { $0 == .cut || $0 == .blackHole })
+        let path = try await sitePath()
         do {
-            let report = try await runWithSites(on: exchange, faults)
-            _ = await exchange.stop()
+            var report = try await run(over: path)
+            report.failures += await path?.close() ?? []
             return report
         } catch {
-            _ = await exchange.stop()
+            // Processes that were started end with their owner; networks do not.
+            _ = await path?.close()
             throw error
         }
     }
 
-    private func runWithSites(on exchange: SoakExchange, _ faults: [Fault]) async throws -> SoakReport {
-        guard options.acrossSites else { return try await run(on: exchange, nil, faults) }
-        let sites = try SoakSites(
-            actorsAt: exchange, kind: exchangeKind, directory: directory, command: command)
-        do {
-            var report = try await run(on: exchange, sites, faults)
-            report.failures += await sites.stop()
-            return report
-        } catch {
-            _ = await sites.stop()
-            throw error
+    private func run(over path: (any SitePath)?) async throws -> SoakReport {
+        let names: [String?] = path == nil ? [nil] : Cast.sites
+        let hosts = path?.hosts ?? [SoakHost()]
+        let faults = chosenFaults(path)
+        let exchanges = try zip(names, hosts).map { name, host in
+            try SoakExchange(
+                exchangeKind, directory: try SoakDirectory(directory, of: name).path, command: command, on: host,
+                hasRelay: faults.contains { $0 == .cut || $0 == .blackHole })
         }
+        var link: SoakLink?
+        if let path { link = try await SoakLink(path, between: exchanges, directory: directory, command: command) }
+        let until = Date().timeIntervalSince1970 + Double(options.seconds)
+        var sites: [SoakSite] = []
+        for (index, name) in names.enumerated() {
+            sites.append(try await site(name, exchanges[index], on: hosts[index], until: until))
+        }
+        var report = try await torment(sites, link, faults, until: until)
+        // Endpoints end while there is somebody to take back what they hold.
+        report.failures += await link?.stop() ?? []
+        for site in sites { report.failures += await site.stop() }
+        return report
     }
 
-    private func run(on exchange: SoakExchange, _ sites: SoakSites?, _ faults: [Fault]) async throws -> SoakReport {
+    private func site(
+        _ name: String?, _ exchange: SoakExchange, on host: SoakHost, until: Double
+    ) async throws -> SoakSite {
         let troupe = try await Troupe.connect(to: exchange.url)
         let actors = try await within(.seconds(60), "the spawning of actors") {
             try await troupe.spawn(
-                SoakActor.self, SoakCaller.actorNames(options.actors, run: run).map { Spawn($0, state: .init()) },
-                ifExists: .fail)
+                SoakActor.self, cast.names(at: name).map { Spawn($0, state: .init()) }, ifExists: .fail)
         }
-        let until = Date().timeIntervalSince1970 + Double(options.seconds)
-        let system = SoakProcesses(
-            options, command: command, directory: directory, url: exchange.url,
-            callersURL: sites?.other.url ?? exchange.url, run: run, until: until,
-            giveUpAt: until + options.patience / .seconds(1))
-        try system.start()
+        let processes = SoakProcesses(
+            options, command: command, directory: try SoakDirectory(directory, of: name).path, url: exchange.url,
+            site: name, on: host, run: run, until: until, giveUpAt: until + options.patience / .seconds(1))
+        return SoakSite(name: name, exchange: exchange, processes: processes, troupe: troupe, actors: actors)
+    }
+
+    private func torment(
+        _ sites: [SoakSite], _ link: SoakLink?, _ faults: [Fault], until: Double
+    ) async throws -> SoakReport {
+        for site in sites { try site.processes.start() }
         try await within(.seconds(60), "the start of the actors' timers") {
-            for actor in actors { try await actor.start() }
+            for actor in sites.flatMap(\.actors) { try await actor.start() }
         }
         let begin = ContinuousClock.now
-        var torment = Torment(
-            soak: self, system: system, exchange: exchange, sites: sites, troupe: troupe, faults: faults,
-            until: until)
+        var torment = Torment(soak: self, sites: sites, link: link, faults: faults, until: until)
         await torment.run()
         var report = torment.report
         report.seconds = (ContinuousClock.now - begin) / .seconds(1)
-        let end = Ending(
-            soak: self, system: system, exchange: exchange, sites: sites, troupe: troupe, actors: actors)
-        await end.run(&report)
-        await troupe.close()
+        await Ending(soak: self, sites: sites).run(&report)
         return report
     }
+
+    private func sitePath() async throws -> (any SitePath)? {
+        switch options.sites {
+        case .one: nil
+        case .loopback: try LoopbackPath(freePort: RedisServer.freePort)
+        case .lab(let program): try await LabPath(program, directory: directory, command: command, seed: options.seed)
+        }
+    }
+
+    /// All actors.
+    var cast: Cast { Cast(options.actors, run: run, acrossSites: options.sites != .one) }
 
     private var exchangeKind: SoakExchange.Kind {
         switch options.start {
@@ -120,8 +146,11 @@ package struct Soak: Sendable {
         }
     }
 
-    private var chosenFaults: [Fault] {
-        let possible = options.faults.filter { options.acrossSites || !$0.needsSites }
+    private func chosenFaults(_ path: (any SitePath)?) -> [Fault] {
+        let possible = options.faults.filter { fault in
+            guard let path else { return !fault.needsSites }
+            return !fault.isOfPath || path.faults.contains(fault)
+        }
         guard case .existing = options.start else { return possible }
         return possible.filter { !$0.needsOwnExchange }
     }

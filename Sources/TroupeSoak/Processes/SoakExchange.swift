@@ -23,7 +23,7 @@ final class SoakExchange: Sendable {
     /// - Parameters:
     ///   - command: the `troupe` executable.
     ///   - hasRelay: whether links can be cut.
-    init(_ kind: Kind, directory: String, command: String, hasRelay: Bool) throws {
+    init(_ kind: Kind, directory: String, command: String, on host: SoakHost = SoakHost(), hasRelay: Bool) throws {
         self.kind = kind
         self.directory = directory
         // Processes know the path of the relay, which is the server's own if there is none.
@@ -36,20 +36,20 @@ final class SoakExchange: Sendable {
             process = nil
         case .broker:
             url = "ipc://\(front)"
-            process = ChildProcess(
+            process = host.process(
                 [
                     command, "broker", "--listen", "ipc://\(path)", "--journal", "\(directory)/journal",
                     "--durability", "durable",
                 ], standardError: "\(directory)/broker.log")
         case .redis:
             url = "redis+unix://\(front)"
-            process = ChildProcess(
+            process = host.process(
                 [
                     "redis-server", "--port", "0", "--unixsocket", path, "--dir", directory, "--appendonly", "yes",
                     "--appendfsync", "always", "--save", "", "--logfile", "\(directory)/redis.log",
                 ])
         }
-        relay = try process != nil && hasRelay ? Relay(from: front, to: path) : nil
+        relay = try process != nil && hasRelay ? Relay(from: .unix(front), to: .unix(path)) : nil
         try start()
         relay?.start()
     }

@@ -11,31 +11,33 @@ struct SoakProcesses: Sendable {
     let logs: [String]
 
     /// - Parameters:
+    ///   - site: where they are; nil if there is one only.
     ///   - until: seconds since 1970 after which callers begin nothing.
     ///   - giveUpAt: seconds since 1970 after which callers wait for nothing.
     init(
-        _ options: Soak.Options, command: String, directory: String, url: String, callersURL: String, run: String,
-        until: Double, giveUpAt: Double
+        _ options: Soak.Options, command: String, directory: String, url: String, site: String?, on host: SoakHost,
+        run: String, until: Double, giveUpAt: Double
     ) {
         self.directory = directory
         let lease = Int(options.lease / .milliseconds(1))
         let logs = (0..<options.callers).map { "\(directory)/caller-\($0).log" }
         self.logs = logs
         workers = (0..<options.workers).map { number in
-            ChildProcess(
+            host.process(
                 [
                     command, "soak", "worker", "--exchange", url, "--lease", "\(lease)ms", "--passivate-after", "2s",
                 ], standardError: "\(directory)/worker-\(number).err")
         }
         callers = (0..<options.callers).map { number in
-            ChildProcess(
+            host.process(
                 [
-                    command, "soak", "caller", "--exchange", callersURL, "--name", "c\(number)", "--log", logs[number],
+                    command, "soak", "caller", "--exchange", url, "--name", Cast.caller(number, at: site), "--log",
+                    logs[number],
                     "--seed",
                     "\(options.seed)", "--run-id", run, "--lanes", "\(options.lanes)", "--actors", "\(options.actors)",
                     "--until", "\(until)", "--give-up-at", "\(giveUpAt)", "--operations-max",
                     "\(options.operationsMax)",
-                ] + (options.acrossSites ? ["--site", SoakSites.actorSite] : []),
+                ] + (site == nil ? [] : ["--across-sites"]),
                 standardError: "\(directory)/caller-\(number).err")
         }
     }
@@ -50,11 +52,9 @@ struct SoakProcesses: Sendable {
 
     func caller(_ victim: Int) -> ChildProcess { callers[victim % callers.count] }
 
-    /// A worker or a caller.
-    func member(_ victim: Int) -> (process: ChildProcess, isWorker: Bool) {
-        let all = workers + callers
-        let number = victim % all.count
-        return (all[number], number < workers.count)
+    /// Workers and callers.
+    var members: [(process: ChildProcess, isWorker: Bool)] {
+        workers.map { ($0, true) } + callers.map { ($0, false) }
     }
 
     /// Stops a worker for that long; others take over, and it must change nothing when it wakes up.

@@ -64,6 +64,8 @@ distributed actor SoakActor: StatefulActor {
         state.applied[step.stream, default: .init()].apply(step.number)
     }
 
+    private var site: String? { Cast.site(ofActor: id.name) }
+
     private var stamp: Stamp { Stamp(version: state.version, epoch: Troupe.turnEpoch ?? 0) }
 
     private func stamped<Value>(_ value: Value) -> Stamped<Value> { Stamped(value: value, stamp: stamp) }
@@ -102,7 +104,7 @@ distributed actor SoakActor: StatefulActor {
     private func visit(_ name: String, _ rest: [String]) async throws -> Int {
         state.chains[name, default: 0] += 1
         guard let next = rest.first else { return 1 }
-        let target = try actorSystem.handle(SoakActor.self, named: next)
+        let target = try actorSystem.soakActor(next, from: site)
         return 1 + (try await target.link(name, along: Array(rest.dropFirst())))
     }
 
@@ -116,7 +118,7 @@ distributed actor SoakActor: StatefulActor {
     private func pass(to other: String, _ loan: Proxy<[Double]>?) async throws {
         let number = state.sent[other, default: 0] + 1
         state.sent[other] = number
-        let target = try actorSystem.handle(SoakActor.self, named: other)
+        let target = try actorSystem.soakActor(other, from: site)
         let message = Message(source: id.name, number: number, stamp: stamp, loan: loan)
         try await actorSystem.tell(target) { try await $0.take(message) }
     }
@@ -146,12 +148,13 @@ distributed actor SoakActor: StatefulActor {
         return stamped(milliseconds)
     }
 
-    /// Applies, keeps new data in place of those before, and lends them to another.
+    /// Applies, keeps new data in place of those before, and lends them to another. A state at another site keeps nothing
+    /// here, so what was lent there is kept until that actor is lent something else.
     distributed func lend(_ step: Step, to other: String) async throws -> Stamped<Int> {
         apply(step)
         let data = Self.data(state.sent[other, default: 0] + 1)
         let loan = try await actorSystem.proxy(data)
-        state.kept["own"] = loan
+        state.kept[Cast.site(ofActor: other) == site ? "own" : "for " + other] = loan
         try await pass(to: other, loan)
         return stamped(data.count)
     }

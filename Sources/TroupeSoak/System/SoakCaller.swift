@@ -16,14 +16,12 @@ package struct SoakCaller: Sendable {
         /// Seconds since 1970 after which no outcome is waited for.
         package var giveUpAt: Double
         package var operationsMax: Int
-        /// Where the actors are, if not here.
-        package var site: String?
+        package var acrossSites: Bool
 
         package init(
             name: String, log: String, seed: UInt64, run: String, lanes: Int, actors: Int, until: Double,
-            giveUpAt: Double, operationsMax: Int, site: String? = nil
+            giveUpAt: Double, operationsMax: Int, acrossSites: Bool = false
         ) {
-            self.site = site
             self.name = name
             self.log = log
             self.seed = seed
@@ -33,10 +31,9 @@ package struct SoakCaller: Sendable {
             self.until = until
             self.giveUpAt = giveUpAt
             self.operationsMax = operationsMax
+            self.acrossSites = acrossSites
         }
     }
-
-    static func actorNames(_ count: Int, run: String) -> [String] { (0..<count).map { "\(run)-s\($0)" } }
 
     private let troupe: Troupe
     private let options: Options
@@ -76,7 +73,7 @@ package struct SoakCaller: Sendable {
         let log = try CallerLog(appendingTo: options.log)
         var plan = Plan(
             lane: lane, seed: options.seed, run: options.run,
-            actors: Self.actorNames(options.actors, run: options.run))
+            actors: Cast(options.actors, run: options.run, acrossSites: options.acrossSites).names)
         for index in 1...options.operationsMax {
             let operation = plan.next()
             if let entry = entries[index] {
@@ -93,8 +90,7 @@ package struct SoakCaller: Sendable {
     }
 
     private func handle(_ name: String) throws -> SoakActor {
-        guard let site = options.site else { return try troupe.handle(SoakActor.self, named: name) }
-        return try troupe.handle(SoakActor.self, named: name, at: site)
+        try troupe.soakActor(name, from: Cast.site(ofLane: options.name))
     }
 
     /// A caller that was started again asks what became of the call it had begun: what it is told must be what the call,
@@ -121,6 +117,9 @@ package struct SoakCaller: Sendable {
                 if case .fail = operation.kind { return log.end(operation, lane: lane, .failed) }
                 return log.end(operation, lane: lane, .wrong, nil, "failed, and was not meant to")
             } catch let error as TroupeError where error.isUndecided {
+                try? await Task.sleep(for: .milliseconds(50))
+            } catch let error as StoreError where error.code == .unreachable {
+                // Data of the outcome lie at a site that is away.
                 try? await Task.sleep(for: .milliseconds(50))
             } catch {
                 // What was cancelled by giving up is not an outcome.
