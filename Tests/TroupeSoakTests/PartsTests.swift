@@ -8,6 +8,13 @@ import TroupeTesting
 
 /// The parts of the soak that decide what it does and what it says.
 @Suite struct PartsTests {
+    @Test func theLinkIsHarmedForAMinuteAtTheMost() {
+        let outages = (0..<(1 << 8)).map(Fault.outage)
+        #expect(outages.max() == .seconds(60) && outages.min() == .seconds(1))
+        // Which site is harmed does not decide for how long.
+        #expect(Fault.outage(16) == Fault.outage(17))
+    }
+
     private func directory() throws -> String {
         var template = Array("/tmp/troupe-parts-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
@@ -28,6 +35,7 @@ import TroupeTesting
         // Without kills, the others come at their rate, and not without a pause between them.
         #expect(Fault.Schedule(seed: 1, faults: [.cut], killsPerHour: 360).mean == 10)
         #expect(Fault.named("kill").filter { !$0.needsSites } == [.killWorker, .killCaller, .killExchange])
+        #expect(Set(Fault.named("link")) == Set(Fault.allCases.filter(\.isOfPath)))
         #expect(Set(Fault.named("kill")) == Set(Fault.allCases.filter(\.isKill)))
         #expect(Fault.named("nonsense").isEmpty)
     }
@@ -85,64 +93,5 @@ import TroupeTesting
         #expect(entries?[1]?.stamp == Stamp(version: 3, epoch: 9))
         #expect(entries?[2]?.asked == "unknown" && entries?[2]?.detail == "some words and more")
         #expect(entries?[3] != nil && entries?[3]?.outcome == nil)
-    }
-
-    /// A server that answers each line, asked through the relay by processes, whose links are then harmed.
-    @Test(.timeLimit(.minutes(2))) func theRelayHarmsTheLinksOfOneProcess() throws {
-        let directory = try directory()
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        let server = ChildProcess(["redis-server", "--port", "0", "--unixsocket", "\(directory)/server", "--save", ""])
-        try server.start()
-        #expect(server.line(containing: "eady to accept") != nil)
-        let relay = try Relay(from: "\(directory)/front", to: "\(directory)/server")
-        relay.start()
-        defer { relay.stop() }
-        let one = try client(directory)
-        let other = try client(directory)
-        #expect(try ask(one) && ask(other))
-        // Unanswered while it lasts; the answer comes late, by the same connection.
-        relay.harm(try #require(one.pid), .blackHole, for: .seconds(2))
-        var waited = Duration.zero
-        // The relay looks for harms many times a second; until it has, answers come at once.
-        for _ in 0..<100_000 where waited < .seconds(1) {
-            let begin = ContinuousClock.now
-            guard try ask(one) else { break }
-            waited = .now - begin
-        }
-        #expect(waited >= .seconds(1))
-        #expect(try ask(one) && ask(other))
-        relay.harm(try #require(one.pid), .cut, for: .seconds(100))
-        var isCut = false
-        for _ in 0..<100_000 where !isCut { isCut = try !ask(one) }
-        #expect(isCut)
-        #expect(try ask(other))
-        server.kill()
-    }
-
-    /// Sends a PING by its one connection whenever it gets SIGUSR1, and says what came.
-    private func client(_ directory: String) throws -> ChildProcess {
-        let script = """
-            import signal, socket, sys
-            link = socket.socket(socket.AF_UNIX)
-            link.connect(sys.argv[1])
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-            print("ready", flush=True)
-            while True:
-                signal.sigwait([signal.SIGUSR1])
-                try:
-                    link.sendall(b"PING\\r\\n")
-                    print("answer" if link.recv(100) else "closed", flush=True)
-                except OSError:
-                    print("closed", flush=True)
-            """
-        let client = ChildProcess(["python3", "-c", script, "\(directory)/front"])
-        try client.start()
-        #expect(client.line() == "ready")
-        return client
-    }
-
-    private func ask(_ client: ChildProcess) throws -> Bool {
-        client.signal(SIGUSR1)
-        return client.line() == "answer"
     }
 }

@@ -33,23 +33,49 @@ struct SoakTests {
         }
     }
 
-    /// Callers at another site than the actors, with endpoints that are killed and stopped, and both exchanges killed.
+    /// Two sites that use each other's actors, with endpoints that are killed and stopped, and a link that is cut by itself.
     @Test func everyEffectAcrossSitesIsAccountedFor() throws {
-        let soak = ChildProcess([
-            try ChildProcess.product("troupe"), "soak", "--sites", "--minutes", "1", "--kills-per-hour", "900",
-            "--lease",
-            "1s", "--seed", "5", "--json",
-        ])
+        let faults = [
+            "kill-endpoint", "pause-endpoint", "kill-exchange", "kill-worker", "cut-link", "stall-link",
+            "throttle-link",
+        ]
+        try soak(["--minutes", "1", "--kills-per-hour", "1200", "--seed", "5"], mustMeet: faults)
+    }
+
+    /// The same behind NATs, one of which lets endpoints meet through TURN or the relay only.
+    @Test(.enabled(if: Self.canMakeNetworks, "network namespaces need root, and scripts/setup --tests"))
+    func everyEffectBetweenNetworksIsAccountedFor() throws {
+        let natlab = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../scripts/natlab")
+        try soak(
+            [
+                "--lab", natlab.standardized.path(percentEncoded: false), "--minutes", "1", "--kills-per-hour", "1200",
+                "--seed", "1",
+            ],
+            mustMeet: ["kill-endpoint", "cut-link", "throttle-link", "kill-relay", "flush-nat", "move-site"])
+    }
+
+    private static var canMakeNetworks: Bool {
+        let programs = ["nft", "conntrack", "turnserver", "cc", "openssl"]
+        let places = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+        return NetworkLab.obstacle == nil
+            && programs.allSatisfy { program in
+                places.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
+            }
+    }
+
+    private func soak(_ words: [String], mustMeet names: [String]) throws {
+        let soak = ChildProcess(
+            [try ChildProcess.product("troupe"), "soak", "--sites", "--lease", "1s", "--json"] + words)
         try soak.start()
         var text = ""
         while let line = soak.line() { text += line }
         #expect(soak.wait() == .exited(0), "\(text)")
         let report = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(text)")
         #expect(report["clean"] as? Bool == true)
-        #expect(try #require(report["operations"] as? Int) > 100)
+        #expect(try #require(report["operations across sites"] as? Int) > 50)
+        let compared = try #require(report["outcomes across sites compared by id"] as? Int)
+        #expect(compared == report["operations across sites"] as? Int)
         let faults = try #require(report["faults"] as? [String: Int])
-        for name in ["kill-endpoint", "pause-endpoint", "kill-callers-exchange", "kill-exchange", "kill-worker"] {
-            #expect(faults[name] ?? 0 > 0, "\(name)")
-        }
+        for name in names { #expect(faults[name] ?? 0 > 0, "\(name)") }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Troupe
+import TroupeCore
 import TroupeTesting
 
 /// What follows the faults: callers finish, mailboxes drain, all actors are asked, and what they leave behind is looked for.
@@ -20,7 +21,7 @@ struct Ending {
         let logs = logs(&report)
         account(logs, states, &report)
         soak.progress("callers' sites are asked for outcomes")
-        await OutcomesByID(sites: sites, logs: logs, plan: plan, limit: patience).compare(&report)
+        await compareOutcomes(logs, &report)
         soak.progress("actors are ended, and their data must go")
         for site in sites { await endActors(site, &report) }
         for site in sites { await sweep(site, &report) }
@@ -135,6 +136,22 @@ struct Ending {
         report.findings = Audit.findings(logs: logs, plan: plan, states: states, harms: report.harms)
         report.idleTimers = states.filter { $0.value.pulses == 0 }.map(\.key).sorted()
         report.messages = states.values.reduce(0) { $0 + $1.version + $1.pulses }
+    }
+
+    private func compareOutcomes(_ logs: [String: [Int: CallerLog.Entry]], _ report: inout SoakReport) async {
+        let sites = sites
+        let outcomes = OutcomesByID(logs: logs, plan: plan, limit: patience) { question in
+            guard let site = sites.first(where: { $0.name == Cast.site(ofLane: question.lane) }) else {
+                throw ChildProcess.Failure(description: "no site has the lane \(question.lane)")
+            }
+            let target = try site.troupe.soakActor(question.target, from: site.name).id
+            return try await within(.seconds(30), "the question") {
+                try await site.troupe.outcome(of: CallID(unchecked: question.call), on: target).status
+            }
+        }
+        let found = await outcomes.compare()
+        report.outcomesCompared = found.count
+        report.findings.wrongOutcomes += found.complaints
     }
 
     /// Ends the holds of all objects, and waits until what nothing refers to is gone: what is kept from then on is kept
