@@ -57,6 +57,9 @@ final class OutboundMail: Sendable {
         tellOfWork()
     }
 
+    /// Envelopes that came before their activation did; nobody serves it yet.
+    func take(early envelopes: [QueuedEnvelope]) { machine.withLock { $0.take(envelopes, mayHaveBeenSent: false) } }
+
     func enqueue(_ envelopes: [QueuedEnvelope]) {
         machine.withLock { $0.take(envelopes, mayHaveBeenSent: false) }
         toSend.poke()

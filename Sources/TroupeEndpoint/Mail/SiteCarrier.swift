@@ -138,13 +138,13 @@ final class SiteCarrier: Sendable {
         let mail = OutboundMail(
             activation, shard: shard, index: index, worker: id, clock: clock, logger: logger)
         let key = activation.actor.key
-        let (old, early) = state.withLock { state in
-            let old = state.mails.updateValue(mail, forKey: key)
+        let old = state.withLock { state in
             let early = state.early.removeValue(forKey: key) ?? []
-            return (old, early.filter { $0.epoch == activation.epoch }.map(\.queued))
+            // Before the lane finds it: what came early comes before what comes next.
+            mail.take(early: early.filter { $0.epoch == activation.epoch }.map(\.queued))
+            return state.mails.updateValue(mail, forKey: key)
         }
         old?.void()
-        mail.enqueue(early)
         onChange()
         return mail
     }
