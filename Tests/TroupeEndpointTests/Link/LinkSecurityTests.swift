@@ -102,6 +102,19 @@ struct LinkSecurityTests {
         try await server.close()
     }
 
+    @Test("a server that hangs up during the handshake is away, and not one that speaks something else")
+    func hangUp() async throws {
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { $0.pipeline.addHandler(HangsUp()) }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(HostPort(server.localAddress))
+        await expectLinkError(.unreachable, "hung up") {
+            _ = try await DirectDialler.connect(
+                to: [address], expecting: EndpointKey().id, key: EndpointKey(), logger: LinkLog().logger)
+        }
+        try await server.close()
+    }
+
     @Test("strangers hold only so many connections, and there is room again when they are gone")
     func unprovenMax() async throws {
         var options = DirectListener.Options()
@@ -267,4 +280,11 @@ private final class TLSClient: Sendable {
     func closed() async throws {
         do { try await raw.closed() } catch is BoringSSLError {} catch is NIOSSLError {}
     }
+}
+
+/// Says nothing to the first bytes, and ends the connection.
+private final class HangsUp: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { context.close(promise: nil) }
 }

@@ -13,10 +13,19 @@ enum LinkFailure {
             return EndpointError(
                 .refused, "\(name) does not trust this endpoint: its operator lets it in with 'troupe endpoint trust'")
         }
-        if text.contains("eofDuringHandshake") || text.contains("uncleanShutdown") {
+        if isHangUp(error) {
             return EndpointError(.unreachable, "\(name) has hung up during the handshake")
         }
         return EndpointError(.protocolViolation, "\(name) does not speak TLS as endpoints do: \(error)")
+    }
+
+    /// The other side, or something on the way to it, has ended the connection: it may be back in a moment.
+    private static func isHangUp(_ error: any Error) -> Bool {
+        switch error as? NIOSSLError {
+        case .handshakeFailed(let reason): reason == .sslError([.eofDuringHandshake])
+        case .uncleanShutdown: true
+        default: false
+        }
     }
 
     private static func isOfTLS(_ error: any Error) -> Bool {
