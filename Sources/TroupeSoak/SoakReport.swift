@@ -66,6 +66,7 @@ package struct SoakReport: Sendable {
             ("acknowledged", Double(findings.acknowledged)), ("outcomes asked by id", Double(findings.asked)),
             ("operations across sites", Double(findings.crossing)),
             ("outcomes across sites compared by id", Double(outcomesCompared)),
+            ("calls whose data were out of reach", Double(findings.outOfReach)),
             ("operations in histories", Double(findings.shared)),
             ("messages", Double(messages)), ("operations a second", Double(findings.operations) / duration),
             ("messages a second", Double(messages) / duration), ("proxies at the end", Double(proxies)),

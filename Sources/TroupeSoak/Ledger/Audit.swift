@@ -10,6 +10,8 @@ struct Audit: Sendable {
         var crossing = 0
         /// By fault, how many operations were under way while it was on.
         var met: [String: Int] = [:]
+        /// Calls that failed because their arguments' data were at a site that was away, and that must have had no effect.
+        var outOfReach = 0
         /// Operations on registers, sets and counters, whose histories were checked.
         var shared = 0
         var lost: [String] = []
@@ -102,7 +104,11 @@ struct Audit: Sendable {
             }
             compareAsked(entry, outcome)
             if let stamp = entry.stamp { replies[operation.target, default: []].append((stamp, operation.callID)) }
-            if outcome != .failed { expect(operation) }
+            switch outcome {
+            case .committed, .stored: expect(operation)
+            case .outOfReach: findings.outOfReach += 1
+            case .failed, .wrong: break
+            }
         }
     }
 
@@ -112,7 +118,7 @@ struct Audit: Sendable {
             switch entry.asked {
             case nil, "pending", "unknown": true
             case "committed": outcome == .committed || outcome == .stored
-            case "failed": outcome == .failed
+            case "failed": outcome == .failed || outcome == .outOfReach
             default: false
             }
         guard !isRight else { return }

@@ -9,6 +9,8 @@ final class CallerLog {
         case committed
         /// Failed as it was meant to.
         case failed
+        /// Failed, since data of its arguments lay at a site that was away for longer than they are waited for.
+        case outOfReach
         /// Told, and acknowledged as stored.
         case stored
         /// Another result than the only right one.

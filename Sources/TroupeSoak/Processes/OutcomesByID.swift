@@ -85,7 +85,7 @@ extension CallerLog.Outcome {
     fileprivate var status: Outcome.Status? {
         switch self {
         case .committed, .stored: .committed
-        case .failed: .failed
+        case .failed, .outOfReach: .failed
         case .wrong: nil
         }
     }

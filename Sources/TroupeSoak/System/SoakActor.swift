@@ -105,7 +105,9 @@ distributed actor SoakActor: StatefulActor {
         state.chains[name, default: 0] += 1
         guard let next = rest.first else { return 1 }
         let target = try actorSystem.soakActor(next, from: site)
-        return 1 + (try await target.link(name, along: Array(rest.dropFirst())))
+        // A site may be away for longer than calls have time.
+        return 1
+            + (try await Troupe.withDeadline(.none) { try await target.link(name, along: Array(rest.dropFirst())) })
     }
 
     /// Applies, and sends a message to each of some others, as part of the turn.

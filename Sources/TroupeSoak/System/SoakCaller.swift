@@ -118,6 +118,8 @@ package struct SoakCaller: Sendable {
                 return log.end(operation, lane: lane, .wrong, nil, "failed, and was not meant to")
             } catch let error as TroupeError where error.isUndecided {
                 try? await Task.sleep(for: .milliseconds(50))
+            } catch let error as RemoteError where isOutOfReach(error, operation, lane) {
+                return log.end(operation, lane: lane, .outOfReach, nil, error.message)
             } catch let error as StoreError where error.code == .unreachable {
                 // Data of the outcome lie at a site that is away.
                 try? await Task.sleep(for: .milliseconds(50))
@@ -127,6 +129,12 @@ package struct SoakCaller: Sendable {
                 return log.end(operation, lane: lane, .wrong, nil, "\(type(of: error)): \(error)")
             }
         }
+    }
+
+    /// A call whose argument is read from the caller's site fails, without an effect, if that stays away for too long.
+    private func isOutOfReach(_ error: RemoteError, _ operation: Plan.Operation, _ lane: String) -> Bool {
+        guard case .data = operation.kind, Cast.isCrossing(lane, operation.target) else { return false }
+        return error.typeName == "StoreError" && error.message.contains("was not reached within")
     }
 
     private typealias Verdict = (CallerLog.Outcome, Stamp?, String)
