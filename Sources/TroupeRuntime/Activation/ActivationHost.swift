@@ -90,6 +90,12 @@ final class ActivationHost: Sendable {
     ///
     /// - Parameter mayRunHere: whether a quick turn may run where the envelopes arrived, since nothing else waits there.
     func enqueue(_ envelopes: [QueuedEnvelope], mayRunHere: Bool = false) {
+        take(envelopes)
+        resume(mayRunHere: mayRunHere)
+    }
+
+    /// The same, before it begins.
+    func take(_ envelopes: [QueuedEnvelope]) {
         state.withLock { state in
             for queued in envelopes where queued.sequence > state.lastSequence {
                 state.lastSequence = queued.sequence
@@ -98,11 +104,10 @@ final class ActivationHost: Sendable {
             }
             state.lastUsed = system.courier.clock.now()
         }
-        resume(mayRunHere: mayRunHere)
     }
 
     /// Begins, also without an envelope.
-    func start() { resume() }
+    func start(mayRunHere: Bool = false) { resume(mayRunHere: mayRunHere) }
 
     private func resume(mayRunHere: Bool = false) {
         state.withLock { state in

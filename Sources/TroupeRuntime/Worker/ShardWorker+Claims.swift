@@ -99,14 +99,13 @@ extension ShardWorker {
             await release(activation.actor, activation.epoch, .failed(reason: reason))
             return
         }
-        let (old, early): (ActivationHost?, [QueuedEnvelope]) = state.withLock { state in
-            let old = state.hosts.updateValue(host, forKey: activation.actor.key)
+        let old = state.withLock { state in
             let early = state.early.removeValue(forKey: activation.actor.key) ?? []
-            return (old, early.filter { $0.epoch == activation.epoch }.map(\.queued))
+            // Before the lane finds it: what is here by now comes before what the lane brings next.
+            host.take(activation.envelopes + early.filter { $0.epoch == activation.epoch }.map(\.queued))
+            return state.hosts.updateValue(host, forKey: activation.actor.key)
         }
         old?.void()
-        host.enqueue(activation.envelopes, mayRunHere: mayRunHere)
-        host.enqueue(early)
-        host.start()
+        host.start(mayRunHere: mayRunHere)
     }
 }
