@@ -33,6 +33,8 @@ struct LoopbackPath: SitePath {
     private let fronts: [Int]
     private let relays: [Relay]
 
+    private static let heldUpBeforeCut = Duration.milliseconds(500)
+
     init(freePort: () throws -> Int) throws {
         ports = try Cast.sites.map { _ in try freePort() }
         fronts = try Cast.sites.map { _ in try freePort() }
@@ -48,7 +50,12 @@ struct LoopbackPath: SitePath {
 
     func open(for ids: [EndpointID]) { for relay in relays { relay.start() } }
 
-    func harm(_ fault: Fault, _ victim: Int, for duration: Duration) {
+    func harm(_ fault: Fault, _ victim: Int, for duration: Duration) async throws {
+        // What is on the way is lost with the link: it is held up until there is something.
+        if fault == .cutLink {
+            for relay in relays { relay.harm(nil, .blackHole, for: Self.heldUpBeforeCut * 2) }
+            try await Task.sleep(for: Self.heldUpBeforeCut)
+        }
         let harm: Relay.Harm =
             switch fault {
             case .cutLink: .cut

@@ -17,6 +17,8 @@ struct Message: Codable, Sendable {
     var number: Int
     var stamp: Stamp
     var loan: Proxy<[Double]>?
+    /// Whether both keep what was lent; else the message alone keeps it until it has been read.
+    var isKept = true
 }
 
 /// An actor of the soak: applies operations, passes some on, and keeps its own ledger of all that it did.
@@ -117,11 +119,11 @@ distributed actor SoakActor: StatefulActor {
         return stamped(others.count)
     }
 
-    private func pass(to other: String, _ loan: Proxy<[Double]>?) async throws {
+    private func pass(to other: String, _ loan: Proxy<[Double]>?, isKept: Bool = true) async throws {
         let number = state.sent[other, default: 0] + 1
         state.sent[other] = number
         let target = try actorSystem.soakActor(other, from: site)
-        let message = Message(source: id.name, number: number, stamp: stamp, loan: loan)
+        let message = Message(source: id.name, number: number, stamp: stamp, loan: loan, isKept: isKept)
         try await actorSystem.tell(target) { try await $0.take(message) }
     }
 
@@ -150,14 +152,17 @@ distributed actor SoakActor: StatefulActor {
         return stamped(milliseconds)
     }
 
-    /// Applies, keeps new data in place of those before, and lends them to another. A state at another site keeps nothing
-    /// here, so what was lent there is kept until that actor is lent something else.
+    /// Applies, makes new data, and lends them to another. They are kept in place of those before; where they go to another
+    /// site, every second time. A state at another site keeps nothing here, so that what is kept there is kept here, too.
     distributed func lend(_ step: Step, to other: String) async throws -> Stamped<Int> {
         apply(step)
-        let data = Self.data(state.sent[other, default: 0] + 1)
+        let number = state.sent[other, default: 0] + 1
+        let data = Self.data(number)
         let loan = try await actorSystem.proxy(data)
-        state.kept[Cast.site(ofActor: other) == site ? "own" : "for " + other] = loan
-        try await pass(to: other, loan)
+        let isHere = Cast.site(ofActor: other) == site
+        let isKept = isHere || number.isMultiple(of: 2)
+        if isKept { state.kept[isHere ? "own" : "for " + other] = loan }
+        try await pass(to: other, loan, isKept: isKept)
         return stamped(data.count)
     }
 
@@ -170,7 +175,7 @@ distributed actor SoakActor: StatefulActor {
         state.version += 1
         state.told[message.source, default: .init()].apply(message.number, message.stamp)
         guard let loan = message.loan else { return }
-        state.kept["from " + message.source] = loan
+        if message.isKept { state.kept["from " + message.source] = loan }
         do {
             if try await loan.resolve() != Self.data(message.number) {
                 state.dangling.append("\(message.source) \(message.number): other data")
