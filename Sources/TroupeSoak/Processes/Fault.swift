@@ -59,7 +59,7 @@ package enum Fault: String, CaseIterable, Sendable {
 
     /// How long the link between sites is harmed: mostly briefly, sometimes for a minute.
     static func outage(_ victim: Int) -> Duration {
-        let seconds = [1, 2, 4, 4, 8, 8, 15, 60]
+        let seconds = [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 15, 60]
         return .seconds(seconds[(victim >> 4) % seconds.count])
     }
 

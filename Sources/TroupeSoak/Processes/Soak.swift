@@ -85,39 +85,67 @@ package struct Soak: Sendable {
         }
         var link: SoakLink?
         if let path { link = try await SoakLink(path, between: exchanges, directory: directory, command: command) }
-        let until = Date().timeIntervalSince1970 + Double(options.seconds)
-        var sites: [SoakSite] = []
+        var teams: [Team] = []
         for (index, name) in names.enumerated() {
-            sites.append(try await site(name, exchanges[index], on: hosts[index], until: until))
+            teams.append(try await team(name, exchanges[index], on: hosts[index]))
         }
-        var report = try await torment(sites, link, faults, until: until)
+        try await startTimers(teams.flatMap(\.actors))
+        var report = try await torment(teams, link, faults)
         // Endpoints end while there is somebody to take back what they hold.
         report.failures += await link?.stop() ?? []
-        for site in sites { report.failures += await site.stop() }
+        for team in teams {
+            await team.troupe.close()
+            guard await !team.exchange.stop() else { continue }
+            report.failures.append("the exchange at \(team.exchange.url) did not end within 30 s of SIGTERM")
+        }
         return report
     }
 
-    private func site(
-        _ name: String?, _ exchange: SoakExchange, on host: SoakHost, until: Double
-    ) async throws -> SoakSite {
+    /// A site before there are callers.
+    private struct Team {
+        let name: String?
+        let exchange: SoakExchange
+        let host: SoakHost
+        let directory: String
+        let troupe: Troupe
+        let actors: [SoakActor]
+        let workers: [ChildProcess]
+    }
+
+    private func team(_ name: String?, _ exchange: SoakExchange, on host: SoakHost) async throws -> Team {
+        let directory = try SoakDirectory(directory, of: name).path
         let troupe = try await Troupe.connect(to: exchange.url)
         let actors = try await within(.seconds(60), "the spawning of actors") {
             try await troupe.spawn(
                 SoakActor.self, cast.names(at: name).map { Spawn($0, state: .init()) }, ifExists: .fail)
         }
-        let processes = SoakProcesses(
-            options, command: command, directory: try SoakDirectory(directory, of: name).path, url: exchange.url,
-            site: name, on: host, run: run, until: until, giveUpAt: until + options.patience / .seconds(1))
-        return SoakSite(name: name, exchange: exchange, processes: processes, troupe: troupe, actors: actors)
+        let workers = SoakProcesses.workers(
+            options, command: command, directory: directory, url: exchange.url, on: host)
+        for worker in workers { try worker.start() }
+        return Team(
+            name: name, exchange: exchange, host: host, directory: directory, troupe: troupe, actors: actors,
+            workers: workers)
     }
 
-    private func torment(
-        _ sites: [SoakSite], _ link: SoakLink?, _ faults: [Fault], until: Double
-    ) async throws -> SoakReport {
-        for site in sites { try site.processes.start() }
+    /// With them, workers are there.
+    private func startTimers(_ actors: [SoakActor]) async throws {
         try await within(.seconds(60), "the start of the actors' timers") {
-            for actor in sites.flatMap(\.actors) { try await actor.start() }
+            for actor in actors { try await actor.start() }
         }
+    }
+
+    private func torment(_ teams: [Team], _ link: SoakLink?, _ faults: [Fault]) async throws -> SoakReport {
+        let until = Date().timeIntervalSince1970 + Double(options.seconds)
+        let sites = teams.map { team in
+            let processes = SoakProcesses(
+                workers: team.workers, options, command: command, directory: team.directory, url: team.exchange.url,
+                site: team.name, on: team.host, run: run, until: until,
+                giveUpAt: until + options.patience / .seconds(1))
+            return SoakSite(
+                name: team.name, exchange: team.exchange, processes: processes, troupe: team.troupe,
+                actors: team.actors)
+        }
+        for site in sites { try site.processes.startCallers() }
         let begin = ContinuousClock.now
         var torment = Torment(soak: self, sites: sites, link: link, faults: faults, until: until)
         await torment.run()

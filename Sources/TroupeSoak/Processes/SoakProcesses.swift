@@ -10,40 +10,46 @@ struct SoakProcesses: Sendable {
     /// The files in which callers note what they were told.
     let logs: [String]
 
-    /// - Parameters:
-    ///   - site: where they are; nil if there is one only.
-    ///   - until: seconds since 1970 after which callers begin nothing.
-    ///   - giveUpAt: seconds since 1970 after which callers wait for nothing.
-    init(
-        _ options: Soak.Options, command: String, directory: String, url: String, site: String?, on host: SoakHost,
-        run: String, until: Double, giveUpAt: Double
-    ) {
-        self.directory = directory
+    /// Workers, not started.
+    static func workers(
+        _ options: Soak.Options, command: String, directory: String, url: String, on host: SoakHost
+    ) -> [ChildProcess] {
         let lease = Int(options.lease / .milliseconds(1))
-        let logs = (0..<options.callers).map { "\(directory)/caller-\($0).log" }
-        self.logs = logs
-        workers = (0..<options.workers).map { number in
+        return (0..<options.workers).map { number in
             host.process(
                 [
                     command, "soak", "worker", "--exchange", url, "--lease", "\(lease)ms", "--passivate-after", "2s",
                 ], standardError: "\(directory)/worker-\(number).err")
         }
+    }
+
+    /// - Parameters:
+    ///   - workers: that run.
+    ///   - site: where they are; nil if there is one only.
+    ///   - until: seconds since 1970 after which callers begin nothing.
+    ///   - giveUpAt: seconds since 1970 after which callers wait for nothing.
+    init(
+        workers: [ChildProcess], _ options: Soak.Options, command: String, directory: String, url: String,
+        site: String?, on host: SoakHost, run: String, until: Double, giveUpAt: Double
+    ) {
+        self.workers = workers
+        self.directory = directory
+        let logs = (0..<options.callers).map { "\(directory)/caller-\($0).log" }
+        self.logs = logs
         callers = (0..<options.callers).map { number in
             host.process(
                 [
                     command, "soak", "caller", "--exchange", url, "--name", Cast.caller(number, at: site), "--log",
-                    logs[number],
-                    "--seed",
-                    "\(options.seed)", "--run-id", run, "--lanes", "\(options.lanes)", "--actors", "\(options.actors)",
-                    "--until", "\(until)", "--give-up-at", "\(giveUpAt)", "--operations-max",
-                    "\(options.operationsMax)",
+                    logs[number], "--seed", "\(options.seed)", "--run-id", run, "--lanes", "\(options.lanes)",
+                    "--actors", "\(options.actors)", "--until", "\(until)", "--give-up-at", "\(giveUpAt)",
+                    "--operations-max", "\(options.operationsMax)",
                 ] + (site == nil ? [] : ["--across-sites"]),
                 standardError: "\(directory)/caller-\(number).err")
         }
     }
 
-    func start() throws {
-        for process in workers + callers { try process.start() }
+    func startCallers() throws {
+        for caller in callers { try caller.start() }
     }
 
     // MARK: Faults

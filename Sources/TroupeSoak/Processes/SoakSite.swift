@@ -24,12 +24,6 @@ struct SoakSite: Sendable {
         }
         return waiting
     }
-
-    func stop() async -> [String] {
-        await troupe.close()
-        guard await !exchange.stop() else { return [] }
-        return ["the exchange\(name.map { " of \($0)" } ?? "") did not end within 30 s of SIGTERM"]
-    }
 }
 
 /// The directory in which a site has its files.
