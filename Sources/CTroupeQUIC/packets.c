@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 enum {
-    /// With what UDP, IP and TURN add it stays below 1 400 bytes, which all but the oddest tunnels carry.
-    DATAGRAM_MAX = 1300,
+    /// What every path carries (RFC 9000 §14), and what is tried: with what UDP, IP and TURN add it stays below 1 500 bytes.
+    DATAGRAM_MIN = 1200,
+    DATAGRAM_MAX = 1406,
     /// Acknowledgements go out at the latest after so many datagrams.
     RECEIVED_PER_FLUSH = 16,
     VECTORS = 8,
 };
+
+/// Without anything acknowledged for so long, packets become small.
+static const uint64_t NARROW_AFTER = 2 * NGTCP2_SECONDS;
 
 // MARK: The timer
 
@@ -82,8 +86,6 @@ static void set_up(troupe_quic *quic, ngtcp2_settings *settings, ngtcp2_transpor
     // What is lost of the first flight is sent again after three of these.
     settings->initial_rtt = 100 * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = DATAGRAM_MAX;
-    settings->no_tx_udp_payload_size_shaping = 1;
-    settings->no_pmtud = 1;
     settings->handshake_timeout = configuration->handshake_ms * NGTCP2_MILLISECONDS;
     ngtcp2_transport_params_default(parameters);
     parameters->initial_max_stream_data_bidi_local = configuration->stream_window_initial;
@@ -208,7 +210,7 @@ static bool send_packet(troupe_quic *quic, uint64_t now, uint64_t bulk_room, siz
     ngtcp2_ssize taken = -1;
     ngtcp2_pkt_info information;
     ngtcp2_ssize size = ngtcp2_conn_writev_stream(
-        quic->connection, &path.path, &information, packet, sizeof packet, &taken, flags, stream == NULL ? -1 : stream->id,
+        quic->connection, &path.path, &information, packet, quic->is_narrow ? DATAGRAM_MIN : sizeof packet, &taken, flags, stream == NULL ? -1 : stream->id,
         vectors, count, now);
     if (size < 0) {
         if (stream == NULL) {
@@ -231,10 +233,20 @@ static bool send_packet(troupe_quic *quic, uint64_t now, uint64_t bulk_room, siz
     return true;
 }
 
+/// A path may become narrower without a word, as when a tunnel takes over: then large packets are lost, however often they
+/// are sent, and small ones come through. ngtcp2 looks for what a path carries only at its beginning.
+static void look_for_narrowing(troupe_quic *quic, uint64_t now) {
+    ngtcp2_conn_stat statistics;
+    ngtcp2_conn_get_conn_stat(quic->connection, &statistics);
+    if (statistics.bytes_in_flight == 0) quic->progress_at = now;
+    else if (now > quic->progress_at + NARROW_AFTER) quic->is_narrow = true;
+}
+
 void quic_send(troupe_quic *quic) {
     quic->received_since_flush = 0;
     if (quic->connection == NULL || quic->over) return;
     uint64_t now = troupe_now();
+    look_for_narrowing(quic, now);
     size_t quantum = ngtcp2_conn_get_send_quantum(quic->connection), sent = 0;
     uint64_t bulk_room = share_bulk_room(quic, now);
     bool connection_full = false;

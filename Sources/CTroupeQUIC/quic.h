@@ -63,6 +63,10 @@ struct troupe_quic {
     uint64_t timer_at;
     unsigned received_since_flush;
 
+    /// When bytes of a stream were acknowledged last, or nothing was under way; and whether packets are kept small since.
+    uint64_t progress_at;
+    bool is_narrow;
+
     /// Until when bulk streams keep the path's queues short for urgent ones.
     uint64_t urgent_until;
     /// The most bytes a second that the path has delivered, in this period and in the last.

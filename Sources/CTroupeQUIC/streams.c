@@ -250,6 +250,7 @@ static int on_acknowledged(
     troupe_quic *quic = user;
     stream *stream = stream_of(quic, id);
     if (stream == NULL) return 0;
+    quic->progress_at = troupe_now();
     uint64_t upto = offset + size;
     if (upto > stream->acknowledged) {
         size_t fresh = (size_t)(upto - stream->acknowledged);

@@ -70,7 +70,8 @@ final class Site: Sendable {
     /// Serves until the returned task is cancelled.
     func startEndpoint(
         trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0",
-        over other: Exchange? = nil, configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
+        over other: Exchange? = nil, logger: Logger = .quiet,
+        configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
     ) async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
         var trust = TrustFile()
         for peer in peers { trust.set(peer) }
@@ -78,7 +79,7 @@ final class Site: Sendable {
         if listens { configuration.listen = [address] }
         try files?.configure(&configuration)
         try configure(&configuration)
-        let endpoint = try await Endpoint(configuration, exchange: other ?? exchange, logger: .quiet)
+        let endpoint = try await Endpoint(configuration, exchange: other ?? exchange, logger: logger)
         let (stream, continuation) = AsyncStream<EndpointStatus>.makeStream()
         // Unstructured: the test ends it.
         let task = Task { try await endpoint.run { continuation.yield($0) } }

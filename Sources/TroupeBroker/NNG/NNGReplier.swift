@@ -26,12 +26,15 @@ package final class NNGReplier: Sendable {
 
     private let core: ReplierCore
 
+    /// - Parameter onRefusal: told why a connection is closed that does not keep to the protocol or comes over a bound. It
+    ///   is called on nng's threads, so it must not wait.
     package init(
         options: Options = Options(),
         onPeer: @escaping @Sendable (PeerEvent) -> Void = { _ in },
+        onRefusal: @escaping @Sendable (String) -> Void = { _ in },
         handler: @escaping @Sendable (NNGRequest) -> Void
     ) throws(BrokerError) {
-        core = ReplierCore(options: options, onPeer: onPeer, handler: handler)
+        core = ReplierCore(options: options, onPeer: onPeer, onRefusal: onRefusal, handler: handler)
     }
 
     deinit {

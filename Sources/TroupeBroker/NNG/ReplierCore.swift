@@ -22,6 +22,7 @@ final class ReplierCore: Sendable {
 
     private let options: NNGReplier.Options
     private let onPeer: @Sendable (NNGReplier.PeerEvent) -> Void
+    private let onRefusal: @Sendable (String) -> Void
     private let handler: @Sendable (NNGRequest) -> Void
     private let state = Guarded(State())
     /// Handlers that run.
@@ -30,10 +31,12 @@ final class ReplierCore: Sendable {
     init(
         options: NNGReplier.Options,
         onPeer: @escaping @Sendable (NNGReplier.PeerEvent) -> Void,
+        onRefusal: @escaping @Sendable (String) -> Void,
         handler: @escaping @Sendable (NNGRequest) -> Void
     ) {
         self.options = options
         self.onPeer = onPeer
+        self.onRefusal = onRefusal
         self.handler = handler
     }
 
@@ -84,10 +87,15 @@ final class ReplierCore: Sendable {
         else { return }
         let isWelcome = add(wire, id)
         wire.start()
-        guard isWelcome else { return wire.close() }
+        guard isWelcome else {
+            onRefusal("there are \(options.peersMax) connections already")
+            return wire.close()
+        }
         DispatchQueue.global().asyncAfter(deadline: .now() + options.replyTimeout.dispatched) {
             [weak self, weak wire] in
-            if let self, let wire, !self.hasGreeted(id) { wire.close() }
+            guard let self, let wire, self.isUngreeted(id) else { return }
+            self.onRefusal("it has not greeted in \(self.options.replyTimeout)")
+            wire.close()
         }
     }
 
@@ -115,13 +123,18 @@ final class ReplierCore: Sendable {
         }
     }
 
-    private func hasGreeted(_ id: UInt32) -> Bool { state.withLock { $0.peers.contains(id) } }
+    private func isUngreeted(_ id: UInt32) -> Bool {
+        state.withLock { $0.wires[id] != nil && !$0.peers.contains(id) }
+    }
 
     private func frameHandler(_ id: UInt32, _ listener: Int) -> FrameHandler {
         FrameHandler(
             received: { self.received($0, $1, NNGPeer(id: id)) },
             greeted: { self.joined(id, listener) },
-            ended: { _ in self.left(id) })
+            ended: { reason in
+                if case .violation(let what) = reason { self.onRefusal(what) }
+                self.left(id)
+            })
     }
 
     private func joined(_ id: UInt32, _ listener: Int) {

@@ -13,7 +13,7 @@ final class LocalService: Sendable {
     private static let requestsMax = 256
 
     init(
-        _ addresses: [BrokerAddress], logger: Logger,
+        _ addresses: [BrokerAddress], replyTimeout: Duration = NNGReplier.Options().replyTimeout, logger: Logger,
         answer: @escaping @Sendable (LocalRequest) async throws(EndpointError) -> LocalAnswer
     ) throws(EndpointError) {
         do {
@@ -22,13 +22,20 @@ final class LocalService: Sendable {
             var options = NNGReplier.Options()
             options.requestsMax = Self.requestsMax
             options.messageBytesMax = LocalRequest.pieceSizeBytesMax + (64 << 10)
+            options.replyTimeout = replyTimeout
             let hangUp = HangUp()
+            let refusals = RefusalLog(logger)
+            let refused = { @Sendable (reason: String) in refusals.report("no connection", reason, ["path": "local"]) }
             let replier = try NNGReplier(
-                options: options, onPeer: { doorkeeper.note($0) },
+                options: options, onPeer: { doorkeeper.note($0) }, onRefusal: refused,
                 handler: { request in
-                    guard doorkeeper.admits(request, closing: { hangUp.disconnect($0) }) else { return }
+                    let isAdmitted = doorkeeper.admits(request) { peer in
+                        refused("it does not prove the token of this address")
+                        hangUp.disconnect(peer)
+                    }
+                    guard isAdmitted else { return }
                     // Unstructured: bounded by the replier's count of requests, and ends with its answer.
-                    Task { await Self.reply(to: request, answer) }
+                    Task { await Self.reply(to: request, refused, answer) }
                 })
             hangUp.set(replier)
             self.replier = replier
@@ -43,7 +50,8 @@ final class LocalService: Sendable {
     func close() { replier.close() }
 
     private static func reply(
-        to request: NNGRequest, _ answer: @Sendable (LocalRequest) async throws(EndpointError) -> LocalAnswer
+        to request: NNGRequest, _ refused: @Sendable (String) -> Void,
+        _ answer: @Sendable (LocalRequest) async throws(EndpointError) -> LocalAnswer
     ) async {
         let result: LocalAnswer
         do {
@@ -53,6 +61,7 @@ final class LocalService: Sendable {
         } catch let error as EndpointError {
             result = .failed(code: error.code, message: error.message)
         } catch {
+            refused("its request cannot be read: \(error)")
             result = .failed(code: .protocolViolation, message: "the request cannot be read: \(error)")
         }
         do {

@@ -39,21 +39,37 @@ struct FrameReader: ~Copyable {
     private let stream: any PeerStream
     private var buffer: [UInt8] = []
     private let decoder: CBORDecoder
+    private let sizeBytesMax: Int
+    private let budget: FrameBudget?
+    /// Of the budget, for the frame that comes.
+    private var charged = 0
 
-    init(_ stream: any PeerStream) {
+    /// Requests, and what is said before an object's bytes, are no longer than this.
+    static let smallSizeBytesMax = 64 << 10
+
+    /// - Parameters:
+    ///   - sizeBytesMax: a longer frame is refused before it is read.
+    ///   - budget: shared with the other streams of the same peer.
+    init(_ stream: any PeerStream, sizeBytesMax: Int = FrameStream.sizeBytesMax, budget: FrameBudget? = nil) {
         self.stream = stream
+        self.sizeBytesMax = sizeBytesMax
+        self.budget = budget
         decoder = CBORDecoder(
-            limits: CBORLimits(depthMax: 32, sizeBytesMax: FrameStream.sizeBytesMax, itemCountMax: 1 << 20))
+            limits: CBORLimits(depthMax: 32, sizeBytesMax: sizeBytesMax, itemCountMax: 1 << 20))
     }
+
+    deinit { budget?.giveBack(charged) }
 
     /// The next value; nil at the end of the stream.
     mutating func next<Value: Decodable>(_ type: Value.Type) async throws(EndpointError) -> Value? {
         guard try await fill(4, mayEnd: true) else { return nil }
         let size = buffer.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-        guard size <= FrameStream.sizeBytesMax else {
+        guard size <= sizeBytesMax else {
             throw EndpointError(
-                .protocolViolation, "the other side announces a frame of \(size) bytes; 16 MiB is the most")
+                .protocolViolation, "the other side announces a frame of \(size) bytes; \(sizeBytesMax) is the most")
         }
+        try charge(size)
+        defer { giveBack() }
         _ = try await fill(4 + size, mayEnd: false)
         let body = Array(buffer[4..<4 + size])
         buffer.removeFirst(4 + size)
@@ -62,6 +78,22 @@ struct FrameReader: ~Copyable {
         } catch {
             throw EndpointError(.protocolViolation, "the other side sent a frame that cannot be read: \(error)")
         }
+    }
+
+    private mutating func charge(_ size: Int) throws(EndpointError) {
+        guard let budget else { return }
+        guard budget.take(size) else {
+            throw EndpointError(
+                .limitExceeded,
+                "the other side has begun frames of more than \(FrameBudget.sizeBytesMax) bytes on its streams; it has to "
+                    + "end some before it begins others")
+        }
+        charged = size
+    }
+
+    private mutating func giveBack() {
+        budget?.giveBack(charged)
+        charged = 0
     }
 
     /// Takes what was read beyond the last frame.
@@ -82,6 +114,23 @@ struct FrameReader: ~Copyable {
         }
         return true
     }
+}
+
+/// What the frames of one peer take together that have not come whole: each stream's bound alone would let one peer fill
+/// memory by beginning many.
+final class FrameBudget: Sendable {
+    static let sizeBytesMax = 128 << 20
+    private let used = Mutex(0)
+
+    func take(_ count: Int) -> Bool {
+        used.withLock { used in
+            guard used + count <= Self.sizeBytesMax else { return false }
+            used += count
+            return true
+        }
+    }
+
+    func giveBack(_ count: Int) { used.withLock { $0 -= count } }
 }
 
 /// Lets one writer after the other write whole frames.

@@ -9,7 +9,8 @@ final class InboundMail: Sendable {
     private let names: SiteNames
     private let local: LocalSite
     private let policy: SitePolicy
-    private let logger: Logger
+    private let refusals: RefusalLog
+    private let budget: FrameBudget
 
     /// Outcomes on their way to the other side. Bounded by what the other side has under way.
     private struct Outgoing {
@@ -20,11 +21,13 @@ final class InboundMail: Sendable {
     private let outgoing = Mutex(Outgoing())
     private let toAnswer = Nudge()
 
-    init(from peer: TrustedPeer, at local: LocalSite, logger: Logger) {
+    /// - Parameter budget: for what comes on all mail streams of the peer, as `refusals` are.
+    init(from peer: TrustedPeer, at local: LocalSite, budget: FrameBudget, refusals: RefusalLog) {
+        self.refusals = refusals
+        self.budget = budget
         names = SiteNames(peer: peer.site, own: local.name)
         self.local = local
         policy = peer.policy
-        self.logger = logger
     }
 
     /// Serves the stream until it ends.
@@ -49,7 +52,7 @@ final class InboundMail: Sendable {
     }
 
     private func take(from stream: any PeerStream, answering frames: FrameStream) async throws {
-        var reader = FrameReader(stream)
+        var reader = FrameReader(stream, budget: budget)
         var order = ArrivalOrder()
         while let frame = try await reader.next(MailFrame.self) {
             switch frame {
@@ -130,6 +133,7 @@ final class InboundMail: Sendable {
             envelope = try names.arriving(
                 parcel, replyTo: parcel.wantsOutcome ? local.watch.client : nil, now: local.clock.now())
         } catch {
+            report("\(error)", sent)
             return .refused("site \(names.own) cannot take it: \(error)")
         }
         if envelope.target.type == SiteRequest.type {
@@ -140,9 +144,7 @@ final class InboundMail: Sendable {
         if !policy.permits(type: envelope.target.type, method: envelope.method),
             let problem = problem(with: capability, for: envelope)
         {
-            logger.notice(
-                "a message was refused by policy",
-                metadata: ["site": "\(names.peer)", "target": "\(envelope.target)", "method": "\(sent.method)"])
+            report("policy" + problem, sent)
             return .refused(
                 "site \(names.own) does not let site \(names.peer) call \(envelope.target.type).\(sent.method)"
                     + problem)
@@ -152,6 +154,12 @@ final class InboundMail: Sendable {
             return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
         }
         return .envelope(envelope)
+    }
+
+    private func report(_ reason: String, _ sent: Envelope) {
+        refusals.report(
+            "a message was refused", reason,
+            ["site": "\(names.peer)", "target": "\(sent.target)", "method": "\(sent.method.prefix(200))"])
     }
 
     /// Why a capability does not let a message in that the policy refuses, to be added to a sentence; nil if it does.

@@ -37,7 +37,7 @@ final class ObjectServer: Sendable {
     }
 
     func serve(_ stream: any PeerStream, to peer: TrustedPeer) async throws(EndpointError) {
-        var reader = FrameReader(stream)
+        var reader = FrameReader(stream, sizeBytesMax: FrameReader.smallSizeBytesMax)
         guard let request = try await reader.next(ObjectRequest.self) else { return stream.reset() }
         let frames = FrameStream(stream)
         do {

@@ -32,7 +32,7 @@ enum RemoteObjects {
         let stream = try await peer.connection().openStream(for: .object)
         defer { stream.reset() }
         try await FrameStream(stream).write(request)
-        var reader = FrameReader(stream)
+        var reader = FrameReader(stream, sizeBytesMax: FrameReader.smallSizeBytesMax)
         guard let reply = try await reader.next(ObjectReply.self) else {
             throw EndpointError(.unreachable, "site \(site) closed the link")
         }

@@ -33,6 +33,8 @@ final class Peer: Sendable {
     private let logger: Logger
     private let news = Nudge()
     private let objects: ObjectServer
+    private let budget = FrameBudget()
+    private let refusals: RefusalLog
     /// One dial at a time.
     private let dialling = Mutex<Task<Result<any PeerConnection, EndpointError>, Never>?>(nil)
 
@@ -49,6 +51,7 @@ final class Peer: Sendable {
         var logger = logger
         logger[metadataKey: "site"] = "\(trusted.site)"
         self.logger = logger
+        refusals = RefusalLog(logger)
     }
 
     var trusted: TrustedPeer { state.withLock { $0.trusted } }
@@ -228,7 +231,9 @@ final class Peer: Sendable {
         do throws(EndpointError) {
             guard let first = try await stream.read(atMost: 1)?.first else { return stream.reset() }
             switch StreamPurpose(rawValue: first) {
-            case .mail: try await InboundMail(from: trusted, at: local, logger: logger).serve(stream)
+            case .mail:
+                try await InboundMail(from: trusted, at: local, budget: budget, refusals: refusals)
+                    .serve(stream)
             case .object: try await objects.serve(stream, to: trusted)
             case .echo: try await echo(stream)
             case nil:

@@ -6,14 +6,19 @@ import Synchronization
 
 /// A path between two endpoints that a test can spoil: forwards the bytes of each connection to a port, changed as told.
 final class LinkProxy: Sendable {
-    /// Changes bytes towards the server, of which the first has this place in the stream.
+    /// Changes bytes, of which the first has this place in the stream.
     typealias Change = @Sendable (inout ByteBuffer, _ offset: Int) -> Void
 
     let address: HostPort
     private let server: any Channel
     private let channels: Channels
 
-    init(to target: HostPort, change: @escaping Change = { _, _ in }) async throws {
+    /// - Parameters:
+    ///   - change: for what goes to the server.
+    ///   - changeBack: for what comes from it.
+    init(
+        to target: HostPort, change: @escaping Change = { _, _ in }, changeBack: @escaping Change = { _, _ in }
+    ) async throws {
         let channels = Channels()
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: false)
@@ -24,7 +29,7 @@ final class LinkProxy: Sendable {
                     .flatMapThrowing { outer in
                         channels.add(outer)
                         try inner.pipeline.syncOperations.addHandler(Forwarder(to: outer, change))
-                        try outer.pipeline.syncOperations.addHandler(Forwarder(to: inner) { _, _ in })
+                        try outer.pipeline.syncOperations.addHandler(Forwarder(to: inner, changeBack))
                         for channel in [inner, outer] { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
                     }
             }
@@ -77,16 +82,24 @@ final class RawClient: Sendable {
     let channel: any Channel
     private let received: AsyncThrowingStream<ByteBuffer, any Error>
 
-    init(to address: HostPort) async throws {
+    convenience init(to address: HostPort) async throws {
+        try await self.init { try await $0.connect(host: address.host, port: address.port).get() }
+    }
+
+    convenience init(toSocket path: String) async throws {
+        try await self.init { try await $0.connect(unixDomainSocketPath: path).get() }
+    }
+
+    private init(_ connect: (ClientBootstrap) async throws -> any Channel) async throws {
         let (received, continuation) = AsyncThrowingStream.makeStream(of: ByteBuffer.self)
         self.received = received
-        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Collector(continuation))
-                }
-            }
-            .connect(host: address.host, port: address.port).get()
+        channel = try await connect(
+            ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(Collector(continuation))
+                    }
+                })
     }
 
     func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }

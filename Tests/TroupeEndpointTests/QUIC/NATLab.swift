@@ -72,22 +72,30 @@ final class NATLab: Sendable {
     }
 
     /// Runs a command of the script.
-    func run(_ words: String...) throws {
+    func run(_ words: String...) throws { try run(words) }
+
+    func run(_ words: [String]) throws {
         let process = ChildProcess([Self.script] + words, environment: environment, standardError: errors)
         try process.start()
         guard process.wait() == .exited(0) else {
-            let said = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
             throw LabFailure(description: "natlab \(words.joined(separator: " ")) failed: \(said)")
         }
     }
 
     private var errors: String { directory.path.appending("errors").string }
 
-    /// A process on host `a` or `b`, started.
+    /// What its processes have complained of.
+    var said: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
+
+    /// PeerNode on host `a` or `b`, started.
     func node(_ host: String, _ words: [String]) throws -> ChildProcess {
+        try process(host, [try ChildProcess.product("PeerNode")] + words)
+    }
+
+    /// A process on a host, started.
+    func process(_ host: String, _ command: [String]) throws -> ChildProcess {
         let process = ChildProcess(
-            [Self.script, "exec", host, try ChildProcess.product("PeerNode")] + words, environment: environment,
-            standardError: errors)
+            [Self.script, "exec", host] + command, environment: environment, standardError: errors)
         try process.start()
         return process
     }

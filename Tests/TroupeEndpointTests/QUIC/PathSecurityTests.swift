@@ -6,44 +6,10 @@ import Testing
 
 @Suite("Who is let in over a path")
 struct PathSecurityTests {
-    /// One side of a path that was found, whatever keys its peer has.
-    private struct Side {
-        let driver: PathDriver
-        let events: AsyncStream<PathEvent>
-        let credentials: ICECredentials
-
-        init(controlling: Bool, peer: EndpointID) async throws {
-            let (events, feed) = AsyncStream<PathEvent>.makeStream(bufferingPolicy: .bufferingOldest(256))
-            self.events = events
-            driver = PathDriver(peer: peer) { feed.yield($0) }
-            var configuration = ICEConfiguration()
-            configuration.localAddresses = ["127.0.0.1"]
-            credentials = try await driver.begin(
-                controlling: controlling, servers: ICEServers(), configuration: configuration)
-        }
-
-        /// Candidates until there are no more.
-        func candidates() async -> [String] {
-            var found: [String] = []
-            for await event in events {
-                if case .candidate(let line) = event { found.append(line) }
-                if event == .gathered { break }
-            }
-            return found
-        }
-
-        func wait(for isIt: (PathEvent) -> Bool) async -> PathEvent? {
-            for await event in events where isIt(event) { return event }
-            return nil
-        }
-
-        func close() async { await driver.close(EndpointError(.closed, "over")) }
-    }
-
     /// Two sides with a path between them; `expected` is whose keys they want to see.
-    private static func sides(nearExpects: EndpointID, farExpects: EndpointID) async throws -> (Side, Side) {
-        let near = try await Side(controlling: true, peer: nearExpects)
-        let far = try await Side(controlling: false, peer: farExpects)
+    private static func sides(nearExpects: EndpointID, farExpects: EndpointID) async throws -> (PathSide, PathSide) {
+        let near = try await PathSide(controlling: true, peer: nearExpects)
+        let far = try await PathSide(controlling: false, peer: farExpects)
         let (nearLines, farLines) = (await near.candidates(), await far.candidates())
         for (side, other, lines) in [(near, far, farLines), (far, near, nearLines)] {
             #expect(await side.driver.setRemote(other.credentials))
@@ -55,7 +21,7 @@ struct PathSecurityTests {
         return (near, far)
     }
 
-    private static func secure(_ side: Side, isClient: Bool, as key: EndpointKey) async throws {
+    private static func secure(_ side: PathSide, isClient: Bool, as key: EndpointKey) async throws {
         try await side.driver.secure(
             isClient: isClient, certificate: EndpointCertificate(key),
             peerKeyInfo: EndpointCertificate.publicKeyInfo(of: side.driver.peer), options: QUICOptions())

@@ -44,6 +44,9 @@ final class RawConnection: Sendable {
 
     func send(_ text: String) { send(Array(text.utf8)) }
 
+    /// Nothing more will be sent.
+    func stopSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// The next bytes; none once the other side has hung up.
     func read(_ countMax: Int = 1 << 16) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: countMax)

@@ -138,6 +138,8 @@ final class LogBook: Sendable {
             set { metadata[key] = newValue }
         }
 
-        func log(event: LogEvent) { book.lines.withLock { $0.append("\(event.message)") } }
+        func log(event: LogEvent) {
+            book.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+        }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import SystemPackage
 import Testing
@@ -7,24 +8,9 @@ import TroupeTesting
 
 @Suite("TLS and proxies on the way to a relay", .timeLimit(.minutes(3)))
 struct RelayTLSTests {
-    /// An authority, and a certificate of it for 127.0.0.1.
-    private func makeCertificates(in directory: TemporaryDirectory) throws {
-        let script = """
-            cd \(directory.path) && exec >/dev/null 2>&1
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 \
-                -subj /CN=ca -addext basicConstraints=critical,CA:TRUE &&
-            printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' > ext &&
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out csr -subj /CN=relay &&
-            openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out chain.pem
-            """
-        let shell = ChildProcess(["sh", "-c", script])
-        try shell.start()
-        try #require(shell.wait() == .exited(0))
-    }
-
     private func withTLS(_ body: @escaping @Sendable (RelayScene, FilePath) async throws -> Void) async throws {
         let directory = try TemporaryDirectory()
-        try makeCertificates(in: directory)
+        try RelayCertificates.make(in: directory)
         let files = (directory.path.appending("chain.pem"), directory.path.appending("key.pem"))
         try await RelayScene.run(tls: files) { scene in
             try await body(scene, directory.path.appending("ca.pem"))
@@ -60,10 +46,60 @@ struct RelayTLSTests {
         }
     }
 
+    @Test("a renewed certificate is read on reload; connections that are there keep the old one")
+    func renewed() async throws {
+        let (old, new) = (try TemporaryDirectory(), try TemporaryDirectory())
+        try RelayCertificates.make(in: old)
+        try RelayCertificates.make(in: new)
+        let used = try TemporaryDirectory()
+        let (chain, key) = (used.path.appending("chain.pem"), used.path.appending("key.pem"))
+        @Sendable func install(_ from: TemporaryDirectory) throws {
+            for name in ["chain.pem", "key.pem"] {
+                let bytes = try Data(contentsOf: URL(filePath: from.path.appending(name).string))
+                try bytes.write(to: URL(filePath: used.path.appending(name).string), options: .atomic)
+            }
+        }
+        try install(old)
+        try await RelayScene.run(tls: (chain, key)) { scene in
+            let oldAuthority = old.path.appending("ca.pem")
+            let newAuthority = new.path.appending("ca.pem")
+            try await scene.withClients(2, configure: { $0.trustRoots = .file(oldAuthority) }) { clients, ids in
+                // A certificate that cannot be read changes nothing.
+                try Data("no certificate".utf8).write(to: URL(filePath: chain.string))
+                scene.server.reload()
+                try await eventually("it says so") { scene.log.text.contains("certificate") }
+                try await scene.withClients(1, configure: { $0.trustRoots = .file(oldAuthority) }) { _, _ in }
+                try install(new)
+                scene.server.reload()
+                try await eventually("who trusts the new authority is let in") {
+                    var configuration = RelayClientConfiguration(key: EndpointKey(), site: "s", relays: [try scene.url])
+                    configuration.trustRoots = .file(newAuthority)
+                    configuration.proxy = .none
+                    let client = try RelayClient(configuration, logger: LogBook().logger)
+                    var isIn = false
+                    try await RelayScene.whileRunning([client]) {
+                        try await eventually("decided") {
+                            client.status[0].isConnected || client.status[0].failure != nil
+                        }
+                        isIn = client.status[0].isConnected
+                    }
+                    return isIn
+                }
+                try await clients[0].signal(to: ids[1], bytes: [1])
+                var configuration = RelayClientConfiguration(key: EndpointKey(), site: "s", relays: [try scene.url])
+                configuration.trustRoots = .file(oldAuthority)
+                configuration.proxy = .none
+                #expect(try await failure(configuration).isEmpty == false)
+                #expect(clients.allSatisfy { $0.status[0].isConnected })
+            }
+        }
+        _ = (old, new, used)
+    }
+
     @Test("who does not finish the handshake of TLS is put out")
     func handshakeTime() async throws {
         let directory = try TemporaryDirectory()
-        try makeCertificates(in: directory)
+        try RelayCertificates.make(in: directory)
         var limits = RelayLimits()
         limits.loginTimeMax = .milliseconds(300)
         let files = (directory.path.appending("chain.pem"), directory.path.appending("key.pem"))

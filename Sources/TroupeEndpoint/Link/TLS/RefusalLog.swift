@@ -2,8 +2,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Logs why connections do not come about: each one, but in a flood only so many in a time, and then how many more there
-/// were, so that strangers cannot fill a disk.
+/// Logs why connections do not come about and what comes on them is not taken: each one, but in a flood only so many in a
+/// time, and then how many more there were, so that nobody can fill a disk.
 final class RefusalLog: Sendable {
     private struct State {
         var windowBegin = NIODeadline.uptimeNanoseconds(0)
@@ -28,11 +28,24 @@ final class RefusalLog: Sendable {
             }
     }
 
+    /// For what only this side knows of.
+    init(_ logger: Logger) {
+        self.logger = logger
+        level = .notice
+    }
+
     func report(_ error: EndpointError, path: PeerPath, now: NIODeadline = .now()) {
+        report("no connection", error.message, ["path": "\(path)"], now: now)
+    }
+
+    func report(
+        _ what: Logger.Message, _ reason: String, _ metadata: Logger.Metadata, now: NIODeadline = .now()
+    ) {
         guard let left = admit(now) else { return }
-        var metadata: Logger.Metadata = ["path": "\(path)", "reason": "\(error.message)"]
+        var metadata = metadata
+        metadata["reason"] = "\(reason)"
         if left > 0 { metadata["more-unlogged"] = "\(left)" }
-        logger.log(level: level, "no connection", metadata: metadata)
+        logger.log(level: level, what, metadata: metadata)
     }
 
     /// Nil if nothing may be written, otherwise how many were left out before.

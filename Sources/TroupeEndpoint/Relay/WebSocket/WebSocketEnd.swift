@@ -41,6 +41,9 @@ final class WebSocketEnd: ChannelDuplexHandler {
     var frameSizeBytesMax: Int
     private var state = State.open
     private var lastProgress = ContinuousClock.now
+    /// The answer to the last ping of a side that does not take what is written: only the last has to be answered (RFC 6455
+    /// §5.5.3), so pings that are never followed by reading take no memory.
+    private var owedPong: ByteBuffer?
     private var pings: RepeatedTask?
     private var closeTimer: Scheduled<Void>?
 
@@ -103,8 +106,8 @@ extension WebSocketEnd {
         switch (frame.opcode, state) {
         case (.binary, .open): context.fireChannelRead(wrapInboundOut(frame.unmaskedData))
         case (.ping, .open):
-            write(.pong, frame.unmaskedData, context, promise: nil)
-            context.flush()
+            owedPong = frame.unmaskedData
+            answerPing(context)
         case (.connectionClose, .open): answerClose(context)
         case (.connectionClose, .closing), (_, .closed):
             state = .closed
@@ -112,6 +115,17 @@ extension WebSocketEnd {
         case (.pong, _), (.binary, .closing), (.ping, .closing): break
         case (_, _): fail(.notOurs("a frame of kind \(frame.opcode)"), context)
         }
+    }
+
+    private func answerPing(_ context: ChannelHandlerContext) {
+        guard context.channel.isWritable, case .open = state, let data = owedPong.take() else { return }
+        write(.pong, data, context, promise: nil)
+        context.flush()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        answerPing(context)
+        context.fireChannelWritabilityChanged()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
