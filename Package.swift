@@ -86,9 +86,13 @@ let package = Package(
             ],
             swiftSettings: strictMemory),
         .target(
+            name: "TroupeEndpointClient", dependencies: ["CBOR", "TroupeBroker", "TroupeCore", "TroupeStore"],
+            swiftSettings: strict),
+        .target(
             name: "TroupeEndpoint",
             dependencies: [
-                "CBOR", "CTroupeQUIC", "TroupeBroker", "TroupeCore", "TroupeStore", crypto, logging, serviceLifecycle,
+                "CBOR", "CTroupeQUIC", "TroupeBroker", "TroupeCore", "TroupeEndpointClient", "TroupeStore",
+                crypto, logging, serviceLifecycle,
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -104,7 +108,7 @@ let package = Package(
         .target(
             name: "Troupe",
             dependencies: [
-                "CTroupeMemory", "TroupeCore", "TroupeEndpoint", "TroupeStore", "TroupeRuntime", "TroupeRedis",
+                "CTroupeMemory", "TroupeCore", "TroupeEndpointClient", "TroupeStore", "TroupeRuntime", "TroupeRedis",
                 "TroupeBroker", argumentParser, logging, serviceLifecycle, unixSignals,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

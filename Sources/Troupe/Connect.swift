@@ -1,6 +1,6 @@
 import TroupeBroker
 package import TroupeCore
-import TroupeEndpoint
+import TroupeEndpointClient
 import TroupeRedis
 public import TroupeRuntime
 package import TroupeStore

@@ -14,6 +14,18 @@ extension OperationGenerator {
         }
     }
 
+    /// For other sites, and of theirs.
+    mutating func keep() -> Operation {
+        switch random.number(0...9) {
+        case ..<5:
+            .keep(
+                objectIDs(1...3), by: random.pick(holders), for: .milliseconds(random.pick([0, 0, 200, 1500, 5000])))
+        case ..<7: .counted(objectIDs(1...4))
+        default:
+            .foreignObjects(after: random.chance(70) ? nil : random.pick(objects), limit: random.pick([0, 1, 2, 100]))
+        }
+    }
+
     private mutating func look() -> Operation {
         let destination = random.number(0...2)
         let kind = random.number(0...99)

@@ -28,7 +28,8 @@ package struct OperationGenerator: Sendable {
     let workers = ["w-0", "w-1", "w-2"].map { WorkerID(unchecked: $0) }
     let clients = ["c-0", "c-1", "c-2"].map { ClientID(unchecked: $0) }
     let pools = ["default", "gpu", "späte"]
-    let objects = (0..<6).map { "mem:object-\($0)" }
+    let objects = (0..<4).map { "mem:object-\($0)" } + ["site:lab-b/mem/x", "site:lab-c/mem/x"]
+    let holders = ["lab-b", "lab-c"]
     let timers = ["beat", "poll every", "zeit-ü"]
 
     var held: [ActorID: Held] = [:]
@@ -67,6 +68,7 @@ package struct OperationGenerator: Sendable {
         limits.outboxCountMax = 8
         limits.outboxSizeBytesMax = 2000
         limits.outboxActorCountMax = 5
+        limits.keepsMax = 3
         self.limits = limits
         place = seed % 2 == 0 ? ShardPlace(index: Int(seed / 2 % 3), count: 3) : ShardPlace()
     }
@@ -108,7 +110,8 @@ package struct OperationGenerator: Sendable {
         case ..<758: .deregister(random.pick(workers))
         case ..<775: .hold(objectIDs(1...3), for: .milliseconds(random.pick([0, 0, 200, 1500, 5000])))
         case ..<785: .collected(garbage.isEmpty || random.chance(20) ? objectIDs(1...2) : garbage)
-        case ..<825: across(now)
+        case ..<800: keep()
+        case ..<840: across(now)
         case ..<880: .tick(budget: random.pick([1, 2, 100, 100, 100]))
         default: inspectOrOperate(now)
         }

@@ -82,6 +82,7 @@ private struct GreedyShard: Shard {
         "commit", "release", "deregister", "hold", "collected", "tick", "stat", "state", "list", "peek", "pause",
         "terminate", "editState", "deadLetters", "actorsWithDeadLetters", "requeue", "discard", "workers",
         "drainWorker", "types", "shardStat", "condemn", "condemned", "acquit", "outbox", "forward", "settleOutbox",
+        "keep", "counted", "foreignObjects",
     ]
 
     private static let answerNames = [

@@ -143,6 +143,8 @@ import TroupeStore
             guard let answer = answers[reference.callID] else { throw Failed() }
             return answer
         }
+
+        func counted(_ ids: [String]) async throws -> Set<String> { [] }
     }
 
     @Test func futuresResolveOnceThroughTheRegistry() async throws {

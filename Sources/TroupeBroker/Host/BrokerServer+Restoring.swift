@@ -60,7 +60,7 @@ extension JournalPart {
         switch self {
         case .counter: .meta
         case .type: .types
-        case .object, .garbage: .objects
+        case .object, .garbage, .keep: .objects
         case .worker: .workers
         case .record, .actor, .state: .actors
         case .envelope, .outgoing: .envelopes

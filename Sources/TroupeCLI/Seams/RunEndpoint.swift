@@ -9,7 +9,7 @@ import TroupeStore
 /// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
 /// `onReady` is called once, when it listens.
 func runEndpoint(
-    _ home: EndpointHome, exchange url: String?, copiesMax: Int = 8 << 30,
+    _ home: EndpointHome, exchange url: String?, copiesMax: Int = 8 << 30, objectLease: Duration = .seconds(3600),
     onReady: @escaping @Sendable (EndpointStatus) -> Void
 ) async throws {
     let settings = try home.settings()
@@ -36,6 +36,7 @@ func runEndpoint(
         var copies = ObjectCopies(directory: home.objectDirectory)
         copies.sizeBytesMax = copiesMax
         configuration.copies = copies
+        configuration.options.objectLease = objectLease
         let endpoint = try await Endpoint(configuration, exchange: exchange, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await endpoint.run(onReady: onReady) }

@@ -21,6 +21,7 @@ extension MailboxMachine {
         for id in outbox.queues.values.flatMap(\.entries).flatMap(\.envelope.references) {
             references[id, default: 0] += 1
         }
+        for id in keeps.values.flatMap(\.keys) { references[id, default: 0] += 1 }
         if queuedCount != queuedTotal { broken.append("queuedTotal is \(queuedTotal), and \(queuedCount) are queued") }
         if deadLetterCount != deadLetterTotal {
             broken.append("deadLetterTotal is \(deadLetterTotal), and there are \(deadLetterCount)")
@@ -90,6 +91,13 @@ extension MailboxMachine {
             if object.count == 0, object.heldUntil.milliseconds == 0 {
                 broken.append("\(id) is neither pinned nor held")
             }
+        }
+        let foreign = objects.keys.filter(SiteObject.isForeign).sorted { $0.precedesInBytes($1) }
+        if foreignObjects.page(after: nil, limit: .max) != foreign {
+            broken.append("the index of other sites' objects differs from them")
+        }
+        if keeps.values.contains(where: { $0.isEmpty || $0.count > limits.keepsMax }) {
+            broken.append("a holder keeps nothing, or too much")
         }
         for id in references.keys where objects[id] == nil { broken.append("\(id) is referred to, and unknown") }
         for id in condemned.keys where garbage.contains(id) { broken.append("\(id) is garbage twice") }

@@ -5,8 +5,7 @@ extension MailboxMachine {
             _ = removeGarbage(id)
             var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: Timestamp(milliseconds: 0))
             entry.count += 1
-            objects[id] = entry
-            note(.object(id))
+            put(entry, id)
             note(.garbage(id))
         }
     }
@@ -16,8 +15,7 @@ extension MailboxMachine {
         for id in ids {
             guard var entry = objects[id] else { continue }
             entry.count = max(0, entry.count - 1)
-            objects[id] = entry
-            note(.object(id))
+            put(entry, id)
             discardIfUnused(id, entry)
         }
     }
@@ -41,9 +39,8 @@ extension MailboxMachine {
     mutating func hold(_ id: String, until: Timestamp) {
         var entry = objects[id] ?? ObjectEntry(count: 0, heldUntil: until)
         entry.heldUntil = until
-        objects[id] = entry
+        put(entry, id)
         _ = removeGarbage(id)
-        note(.object(id))
         note(.garbage(id))
         if until > now { holdAgenda.insert(id, at: until) }
         discardIfUnused(id, entry)
@@ -52,9 +49,15 @@ extension MailboxMachine {
     mutating func discardIfUnused(_ id: String, _ entry: ObjectEntry) {
         guard entry.count == 0, entry.heldUntil <= now else { return }
         objects[id] = nil
+        if SiteObject.isForeign(id) { foreignObjects.remove(id) }
         garbage.insert(id)
         note(.object(id))
         note(.garbage(id))
+    }
+
+    private mutating func put(_ entry: ObjectEntry, _ id: String) {
+        if objects.updateValue(entry, forKey: id) == nil, SiteObject.isForeign(id) { foreignObjects.insert(id) }
+        note(.object(id))
     }
 
     mutating func collected(_ ids: [String]) -> Answer {

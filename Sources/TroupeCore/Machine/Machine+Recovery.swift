@@ -8,6 +8,7 @@ package enum JournalPart: UInt8, CaseIterable, Sendable {
     case type = 0x74
     case object = 0x6F
     case garbage = 0x67
+    case keep = 0x6B
     case worker = 0x77
     case record = 0x61
     case actor = 0x70
@@ -31,6 +32,7 @@ extension Change {
         case .worker: .worker
         case .object: .object
         case .garbage: .garbage
+        case .keep: .keep
         case .type: .type
         case .counter: .counter
         }
@@ -45,6 +47,7 @@ extension Change {
         case .outcome(let id): Array(id.text.utf8)
         case .worker(let id): Array(id.text.utf8)
         case .object(let id), .garbage(let id): Array(id.utf8)
+        case .keep(let holder, let id): Array(MailboxMachine.keepKey(holder, id).utf8)
         case .type(let name): Array(name.utf8)
         case .counter: []
         }
@@ -114,6 +117,8 @@ extension MailboxMachine {
             return try objects[id].map { object throws(CBORError) in try encoder.encode(object) }
         case .garbage(let id):
             return garbage.contains(id) || condemned[id] != nil ? [] : nil
+        case .keep(let holder, let id):
+            return try keeps[holder]?[id].map { until throws(CBORError) in try encoder.encode(until) }
         case .type(let name):
             return try types[name].map { type throws(CBORError) in try encoder.encode(type) }
         case .counter:
@@ -134,6 +139,7 @@ extension MailboxMachine {
         pieces += objects.keys.map { .object($0) }
         pieces += garbage.page(after: nil, limit: garbage.count).map { .garbage($0) }
         pieces += condemned.keys.map { .garbage($0) }
+        for (holder, ids) in keeps { pieces += ids.keys.map { .keep(holder: holder, $0) } }
         pieces += types.keys.map { .type($0) }
         for (key, queue) in outbox.queues { pieces += queue.entries.map { .outgoing(key, $0.number) } }
         return pieces
@@ -160,8 +166,16 @@ extension MailboxMachine {
         case .object:
             let object = try decoder.decode(ObjectEntry.self, from: value)
             objects[text] = object
+            if SiteObject.isForeign(text) { foreignObjects.insert(text) }
             holdAgenda.insert(text, at: object.heldUntil)
         case .garbage: garbage.insert(text)
+        case .keep:
+            guard let (holder, id) = Self.split(keepKey: text) else {
+                throw ExchangeError(.corrupt, "it names no holder")
+            }
+            let until = try decoder.decode(Timestamp.self, from: value)
+            keeps[holder, default: [:]][id] = until
+            keepAgenda.insert(text, at: until)
         case .worker: restore(try decoder.decode(WorkerRecord.self, from: value))
         case .record: restore(try decoder.decode(ActorRecord.self, from: value))
         case .actor:

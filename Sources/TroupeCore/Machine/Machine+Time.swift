@@ -21,6 +21,7 @@ extension MailboxMachine {
         endDelays(budget)
         fireTimers(budget)
         endHolds(budget)
+        endKeeps(budget)
         forgetClients(budget)
         forgetOutcomes(budget)
         return .ticked(nextDue: nextDue())

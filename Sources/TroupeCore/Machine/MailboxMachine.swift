@@ -15,6 +15,10 @@ package struct MailboxMachine: ~Copyable {
     /// Final outcomes in order of completion; what completed again since is passed over.
     var completed: Deque<(completion: UInt64, id: CallID)> = []
     var objects: [String: ObjectEntry] = [:]
+    /// Those of them that lie at other sites.
+    var foreignObjects = SortedKeys()
+    /// Until when holders keep objects, each of which is pinned once for it.
+    var keeps: [String: [String: Timestamp]] = [:]
     var garbage = SortedKeys()
     /// Garbage that somebody looks into in all shards, and the mark of who does.
     var condemned: [String: UInt64] = [:]
@@ -32,6 +36,7 @@ package struct MailboxMachine: ~Copyable {
     var delayAgenda = Agenda()
     var timerAgenda = Agenda()
     var holdAgenda = Agenda()
+    var keepAgenda = Agenda()
     var outcomeAgenda = Agenda()
     var clientAgenda = Agenda()
 
@@ -78,6 +83,10 @@ package struct MailboxMachine: ~Copyable {
         case .deregister(let worker): return deregister(worker)
         case .hold(let ids, let duration): return hold(ids, for: duration)
         case .collected(let ids): return collected(ids)
+        case .keep(let ids, let holder, let duration): return keep(ids, by: holder, for: duration)
+        case .counted(let ids): return .objects(ids.filter { objects[$0] != nil })
+        case .foreignObjects(let after, let limit):
+            return .objects(foreignObjects.page(after: after, limit: min(max(limit, 1), 1000)))
         case .condemn(let ids, let mark): return condemn(ids, mark: mark)
         case .condemned(let ids, let mark): return .objects(ids.filter { condemned[$0] == mark })
         case .acquit(let ids, let mark, let recheck): return acquit(ids, mark: mark, recheck: recheck)
@@ -153,6 +162,7 @@ package enum Change: Hashable, Sendable {
     case worker(WorkerID)
     case object(String)
     case garbage(String)
+    case keep(holder: String, String)
     case outgoing(String, UInt64)
     case type(String)
     case counter

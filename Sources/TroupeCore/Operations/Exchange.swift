@@ -23,6 +23,22 @@ package struct Exchange: Sendable {
         shards.count > 1 ? Int(Fingerprint.of(id.utf8) % UInt64(shards.count)) : 0
     }
 
+    /// Which of the objects some shard counts.
+    package func counted(_ ids: [String]) async throws(ExchangeError) -> Set<String> {
+        var counted: Set<String> = []
+        for first in stride(from: 0, to: ids.count, by: Self.countedAtOnce) {
+            let page = Array(ids[first..<min(first + Self.countedAtOnce, ids.count)])
+            for shard in shards {
+                let answer = try await shard.perform(.counted(page))
+                guard case .objects(let some) = answer else { throw answer.unexpected("counted") }
+                counted.formUnion(some)
+            }
+        }
+        return counted
+    }
+
+    private static let countedAtOnce = 1000
+
     /// The weakest of its shards.
     package var durability: DurabilityStatement {
         shards.map(\.durability).min { $0.level < $1.level } ?? shards[0].durability

@@ -29,6 +29,13 @@ package enum Operation: Hashable, Sendable, Codable {
     case hold([String], for: Duration)
     /// These objects of the garbage were deleted.
     case collected([String])
+    /// Keeps objects for somebody that long from now, those that are counted here and no others; zero ends it. Each holder's
+    /// keeps are its own. Answers with those that are kept.
+    case keep([String], by: String, for: Duration)
+    /// Which of the objects are counted here.
+    case counted([String])
+    /// Ids of other sites' objects that are counted here, in order, beginning after one of them.
+    case foreignObjects(after: String?, limit: Int)
 
     // Several shards
     /// Marks objects that are not in use here, for one who asks all shards; answers with those that are.
@@ -120,6 +127,9 @@ extension Operation {
         case .deregister: "deregister"
         case .hold: "hold"
         case .collected: "collected"
+        case .keep: "keep"
+        case .counted: "counted"
+        case .foreignObjects: "foreignObjects"
         case .condemn: "condemn"
         case .condemned: "condemned"
         case .acquit: "acquit"
@@ -142,6 +152,17 @@ extension Operation {
         case .drainWorker: "drainWorker"
         case .types: "types"
         case .shardStat: "shardStat"
+        }
+    }
+}
+
+extension Operation {
+    /// The objects that a state in it refers to.
+    package var stateReferences: [String] {
+        switch self {
+        case .register(let registration): registration.stateReferences
+        case .editState(_, let state): state.references
+        default: []
         }
     }
 }

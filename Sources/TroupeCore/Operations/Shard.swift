@@ -67,5 +67,8 @@ public struct ShardLimits: Hashable, Sendable, Codable {
     public var outboxSizeBytesMax = 256 << 20
     public var outboxActorCountMax = 10_000
 
+    /// Objects that are kept for one holder, which is another site.
+    public var keepsMax = 100_000
+
     public init() {}
 }

@@ -6,6 +6,8 @@ enum StreamPurpose: UInt8, Sendable, Hashable {
     case object = 2
     /// What the opener writes comes back, up to 64 KiB: a test of the link.
     case echo = 3
+    /// The opener says which objects of the other side it refers to: ``KeepRequest``s.
+    case keep = 4
 }
 
 extension PeerConnection {

@@ -17,6 +17,8 @@ final class InboundMail: Sendable {
         var outcomes: [ParcelOutcome] = []
         /// Parcels that are being stored, and outcomes that came before it was known whether they are.
         var unsettled: [UInt64: Outcome?] = [:]
+        /// The objects that parcels refer to whose outcomes are to come: how they are called here and at the peer.
+        var references: [UInt64: [String: String]] = [:]
     }
     private let outgoing = Mutex(Outgoing())
     private let toAnswer = Nudge()
@@ -92,6 +94,8 @@ final class InboundMail: Sendable {
             case .refused(let reason): results[parcel.number] = .refused(reason)
             case .operation(let outcome):
                 results[parcel.number] = .taken
+                let references = names.arrivingObjects(sent: parcel)
+                if !references.isEmpty { outgoing.withLock { $0.references[parcel.number] = references } }
                 tell(ParcelOutcome(number: parcel.number, outcome: outcome))
             case .envelope(let envelope):
                 guard order.admits(parcel.number, to: envelope.target) else {
@@ -153,6 +157,9 @@ final class InboundMail: Sendable {
             let chain = (envelope.chain + [envelope.target]).map(\.description).joined(separator: " → ")
             return .refused("the call would wait for itself: \(chain); make the type re-entrant, or tell")
         }
+        // The peer's word alone does not make an object of this site managed.
+        let own = names.own(objects: sent.references)
+        if !own.isEmpty { envelope.references += try await local.exchange.counted(own).sorted() }
         return .envelope(envelope)
     }
 
@@ -186,7 +193,11 @@ final class InboundMail: Sendable {
         var tokens: [CallID: UInt64] = [:]
         for arrival in arrivals where arrival.parcel.wantsOutcome {
             let number = arrival.parcel.number
-            outgoing.withLock { $0.unsettled[number] = .some(nil) }
+            let references = names.arrivingObjects(sent: arrival.parcel)
+            outgoing.withLock { outgoing in
+                outgoing.unsettled[number] = .some(nil)
+                if !references.isEmpty { outgoing.references[number] = references }
+            }
             tokens[arrival.envelope.id] = local.watch.expect(arrival.envelope.id, of: arrival.envelope.target) {
                 [weak self] outcome in self?.tell(ParcelOutcome(number: number, outcome: outcome))
             }
@@ -251,7 +262,9 @@ final class InboundMail: Sendable {
     /// A refusal says more than the outcome by which it is remembered.
     private func settle(_ number: UInt64, isTaken: Bool) {
         outgoing.withLock { outgoing in
-            guard let known = outgoing.unsettled.removeValue(forKey: number), isTaken, let known else { return }
+            let known = outgoing.unsettled.removeValue(forKey: number)
+            guard isTaken else { return outgoing.references[number] = nil }
+            guard let known, let known else { return }
             outgoing.outcomes.append(ParcelOutcome(number: number, outcome: known))
         }
         toAnswer.poke()
@@ -272,8 +285,26 @@ final class InboundMail: Sendable {
             if page.isEmpty {
                 await toAnswer.wait()
             } else {
-                try await frames.write(MailFrame.outcomes(page))
+                try await frames.write(MailFrame.outcomes(try await withUses(page)))
             }
+        }
+    }
+
+    /// Says with outcomes which objects of the messages are still referred to here, so that the other side keeps them before
+    /// it lets go of the messages.
+    private func withUses(_ page: [ParcelOutcome]) async throws(ExchangeError) -> [ParcelOutcome] {
+        let references = outgoing.withLock { outgoing in
+            page.map { outgoing.references.removeValue(forKey: $0.number) ?? [:] }
+        }
+        let ids = Array(Set(references.flatMap(\.keys)))
+        guard !ids.isEmpty else { return page }
+        let counted = try await local.exchange.counted(ids)
+        for (site, id) in counted.compactMap(SiteObject.split) { local.used.note([id], of: site) }
+        return zip(page, references).map { outcome, references in
+            var outcome = outcome
+            let uses = references.filter { counted.contains($0.key) }.map(\.value).sorted()
+            if !uses.isEmpty { outcome.uses = uses }
+            return outcome
         }
     }
 }

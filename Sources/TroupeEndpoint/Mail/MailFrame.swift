@@ -53,4 +53,6 @@ struct Settlement: Hashable, Sendable, Codable {
 struct ParcelOutcome: Hashable, Sendable, Codable {
     var number: UInt64
     var outcome: Outcome
+    /// Of the objects that the parcel's envelope refers to, those that the other side goes on referring to; nil is none.
+    var uses: [String]?
 }

@@ -179,6 +179,16 @@ struct OutboundMachine {
         }
     }
 
+    /// The objects that the other side goes on referring to, as it says, of those that its messages mention.
+    func objectsUsed(_ outcomes: [ParcelOutcome]) -> [String] {
+        var used: Set<String> = []
+        for outcome in outcomes {
+            guard let uses = outcome.uses, let index = index(of: outcome.number) else { continue }
+            used.formUnion(Set(uses).intersection(items[index].envelope.references))
+        }
+        return used.sorted()
+    }
+
     mutating func finish(_ outcomes: [ParcelOutcome]) {
         for (number, outcome) in outcomes.map({ ($0.number, $0.outcome) }) {
             guard let index = index(of: number), items[index].state == .sent || items[index].state == .taken else {

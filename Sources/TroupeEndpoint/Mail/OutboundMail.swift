@@ -135,7 +135,13 @@ final class OutboundMail: Sendable {
 
     /// Sends what waits over a mail stream and takes the answers, until the stream or the lease is over, or nothing has been
     /// open for as long as `idleTimeMax`.
-    func serve(_ stream: any PeerStream, idleTimeMax: Duration) async throws(EndpointError) {
+    ///
+    /// - Parameters:
+    ///   - kept: keeps for the other side what it goes on referring to.
+    ///   - peer: the other side.
+    func serve(
+        _ stream: any PeerStream, keeping kept: KeptObjects, for peer: TrustedPeer, idleTimeMax: Duration
+    ) async throws(EndpointError) {
         let frames = FrameStream(stream)
         machine.withLock { $0.link() }
         defer {
@@ -145,7 +151,7 @@ final class OutboundMail: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.send(over: frames) }
-                group.addTask { try await self.takeAnswers(from: stream) }
+                group.addTask { try await self.takeAnswers(from: stream, kept, peer) }
                 group.addTask { try await self.untilIdle(for: idleTimeMax) }
                 // Whichever ends first ends the other.
                 defer { group.cancelAll() }
@@ -153,6 +159,8 @@ final class OutboundMail: Sendable {
             }
         } catch let error as EndpointError {
             throw error
+        } catch let error as ExchangeError {
+            throw EndpointError(.unreachable, "objects cannot be kept for site \(site): \(error)")
         } catch {
             throw EndpointError(.closed, "the mail stream to site \(site) was closed")
         }
@@ -183,12 +191,16 @@ final class OutboundMail: Sendable {
         }
     }
 
-    private func takeAnswers(from stream: any PeerStream) async throws {
+    private func takeAnswers(from stream: any PeerStream, _ kept: KeptObjects, _ peer: TrustedPeer) async throws {
         var reader = FrameReader(stream)
         while let frame = try await reader.next(MailFrame.self) {
             switch frame {
             case .settled(let settlements): machine.withLock { $0.settle(settlements, at: clock.now()) }
-            case .outcomes(let outcomes): machine.withLock { $0.finish(outcomes) }
+            case .outcomes(let outcomes):
+                // Before the messages go, which have kept them until now.
+                let used = machine.withLock { $0.objectsUsed(outcomes) }
+                if !used.isEmpty { try await kept.keep(used, at: shard, for: peer) }
+                machine.withLock { $0.finish(outcomes) }
             case .deliver, .recall:
                 throw EndpointError(.protocolViolation, "site \(site) sends mail on a stream that it did not open")
             }

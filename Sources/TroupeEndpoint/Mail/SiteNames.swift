@@ -1,4 +1,5 @@
 import TroupeCore
+import TroupeStore
 
 /// How names change that cross from one site to another: what is local at one side bears its site at the other.
 ///
@@ -55,10 +56,51 @@ struct SiteNames: Sendable {
         var chain: [ActorID] = []
         for actor in sent.chain { chain.append(try arriving(actor)) }
         envelope.chain = chain
-        // Objects of another site are counted there: the sender keeps the envelope until its outcome.
-        envelope.references = []
+        guard sent.references.count <= Self.referencesMax else {
+            throw ExchangeError(
+                .tooLarge,
+                "call \(sent.id) refers to \(sent.references.count) objects; \(Self.referencesMax) is the most "
+                    + "between sites")
+        }
+        envelope.references = sent.references.compactMap(arriving(object:))
         return envelope
     }
+
+    /// An object of another site that the peer refers to, as it is counted here; nil for this site's own.
+    func arriving(object id: String) -> String? {
+        guard let (site, foreign) = SiteObject.split(id) else {
+            return Self.isObject(id) ? SiteObject.id(id, at: peer) : nil
+        }
+        return site != own && ObjectName.isSite(site) && Self.isObject(foreign) ? id : nil
+    }
+
+    /// Objects of this site that the peer refers to, as they are called here.
+    func own(objects ids: [String]) -> [String] {
+        ids.compactMap { id in
+            guard let (site, own) = SiteObject.split(id), site == self.own, Self.isObject(own) else { return nil }
+            return own
+        }
+    }
+
+    /// The other sites' objects that a message refers to whose outcome is to come: how they are called at the peer, by how they
+    /// are called here.
+    func arrivingObjects(sent parcel: Parcel) -> [String: String] {
+        guard parcel.wantsOutcome else { return [:] }
+        var objects: [String: String] = [:]
+        for id in parcel.envelope.references.prefix(Self.referencesMax) {
+            if let here = arriving(object: id) { objects[here] = id }
+        }
+        return objects
+    }
+
+    /// Whether it is the name of an object at its own site.
+    static func isObject(_ id: String) -> Bool {
+        guard let slash = id.firstIndex(of: "/") else { return false }
+        return ObjectName.isValid(String(id[..<slash]), sizeBytesMax: ObjectName.storeNameSizeBytesMax)
+            && ObjectName.isValid(String(id[id.index(after: slash)...]), sizeBytesMax: ObjectName.keySizeBytesMax)
+    }
+
+    static let referencesMax = 10_000
 
     static let uncountedSizeBytesMax = 32 << 10
 

@@ -70,7 +70,8 @@ package final class Endpoint: Service {
         credentials = try LinkCredentials(configuration.key)
         clock = try await ExchangeTime(of: exchange.shards[0])
         local = LocalSite(
-            name: configuration.site, key: configuration.key, exchange: exchange, clock: clock, logger: logger)
+            name: configuration.site, key: configuration.key, exchange: exchange, clock: clock,
+            options: configuration.options, logger: logger)
         objects = ObjectServer(stores: configuration.stores, logger: logger)
         transfers = try configuration.copies.map { copies throws(EndpointError) in
             try ObjectTransfers(copies, logger: logger)
@@ -105,6 +106,7 @@ package final class Endpoint: Service {
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await self.local.watch.run() }
             group.addTask { await self.clock.keep() }
+            group.addTask { await self.local.used.run { [weak self] site in try? self?.peer(at: site) } }
             if let transfers { group.addTask { await transfers.run() } }
             for carrier in carriers { group.addTask { await carrier.run() } }
             let arrivals = AsyncStream<Peer>.makeStream()
@@ -308,6 +310,9 @@ package final class Endpoint: Service {
 
     /// Bytes of objects that were sent to other sites.
     package var servedObjectBytes: Int { objects.servedBytes }
+
+    /// How often another site has said which of its objects it keeps for this one.
+    package var keepAnswerCount: Int { local.used.answerCount }
 
     /// Bytes of other sites' objects that were fetched into copies.
     package var copiedObjectBytes: Int { transfers?.receivedBytes ?? 0 }

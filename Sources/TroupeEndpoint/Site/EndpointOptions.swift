@@ -8,5 +8,11 @@ package struct EndpointOptions: Sendable {
     /// How often a peer that is reached through a relay is looked for on a better path.
     package var improvePause = Duration.seconds(60)
 
+    /// For how long objects are kept for a site that refers to them, unless it asks again. It asks when a third of that time
+    /// is over, so this is what a broken link may last.
+    package var objectLease = Duration.seconds(3600)
+    /// How often is looked what this site refers to of other sites' objects.
+    package var objectLookPause = Duration.seconds(10)
+
     package init() {}
 }

@@ -9,13 +9,20 @@ final class LocalSite: Sendable {
     let clock: any ExchangeClock
     let watch: OutcomeWatch
     let operations: SiteOperations
+    let kept: KeptObjects
+    let used: UsedObjects
 
-    init(name: String, key: EndpointKey, exchange: Exchange, clock: any ExchangeClock, logger: Logger) {
+    init(
+        name: String, key: EndpointKey, exchange: Exchange, clock: any ExchangeClock, options: EndpointOptions,
+        logger: Logger
+    ) {
         self.name = name
         self.key = key
         self.exchange = exchange
         self.clock = clock
         watch = OutcomeWatch(exchange, clock: clock, logger: logger)
         operations = SiteOperations(exchange: exchange)
+        kept = KeptObjects(exchange, lease: options.objectLease, logger: logger)
+        used = UsedObjects(exchange, lookPause: options.objectLookPause, logger: logger)
     }
 }

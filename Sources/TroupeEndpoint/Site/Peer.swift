@@ -120,7 +120,7 @@ final class Peer: Sendable {
                 defer { endActivity() }
                 let since = ContinuousClock.now
                 defer { if ContinuousClock.now - since > .seconds(1) { failures = 0 } }
-                try await mail.serve(stream, idleTimeMax: options.idleTimeMax)
+                try await mail.serve(stream, keeping: local.kept, for: trusted, idleTimeMax: options.idleTimeMax)
                 failures = 0
             } catch {
                 failures += 1
@@ -235,6 +235,7 @@ final class Peer: Sendable {
                 try await InboundMail(from: trusted, at: local, budget: budget, refusals: refusals)
                     .serve(stream)
             case .object: try await objects.serve(stream, to: trusted)
+            case .keep: try await local.kept.serve(stream, to: trusted)
             case .echo: try await echo(stream)
             case nil:
                 stream.reset()

@@ -29,13 +29,31 @@ struct SiteOperations: Sendable {
                     + "says what it may")
         }
         do {
-            let local = try SiteNames.localized(operation, at: names.own)
+            var local = try SiteNames.localized(operation, at: names.own)
+            let references = try await counted(operation.stateReferences, names)
+            switch local {
+            case .register(var registration):
+                registration.stateReferences = references
+                local = .register(registration)
+            case .editState(let actor, var state):
+                state.references = references
+                local = .editState(actor, state)
+            default: break
+            }
             return Outcome(.committed, payload: try CBOREncoder().encode(await answer(local, names)))
         } catch let error as ExchangeError where Self.isPassing(error) {
             throw error
         } catch {
             return refused("site \(names.own) could not '\(operation.name)': \(error)")
         }
+    }
+
+    /// What a peer's state refers to, as it is counted here.
+    private func counted(_ ids: [String], _ names: SiteNames) async throws(ExchangeError) -> [String] {
+        guard ids.count <= SiteNames.referencesMax else {
+            throw ExchangeError(.tooLarge, "a state refers to more than \(SiteNames.referencesMax) objects")
+        }
+        return try await exchange.counted(names.own(objects: ids)).sorted() + ids.compactMap(names.arriving(object:))
     }
 
     private static func isPassing(_ error: ExchangeError) -> Bool {

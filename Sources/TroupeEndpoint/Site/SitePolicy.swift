@@ -39,7 +39,8 @@ package struct SitePolicy: Hashable, Sendable {
             operations == .operate && !actor.type.hasPrefix("@")
         case .actorsWithDeadLetters, .drainWorker, .cancel: operations == .operate
         case .send, .receive, .registerWorker, .heartbeat, .claim, .deliveries, .commit, .release, .deregister,
-            .hold, .collected, .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox, .tick:
+            .hold, .collected, .keep, .counted, .foreignObjects, .condemn, .condemned, .acquit, .outbox, .forward,
+            .settleOutbox, .tick:
             false
         }
     }

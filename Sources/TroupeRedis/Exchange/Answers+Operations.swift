@@ -50,7 +50,7 @@ extension Answer {
             return .terminated(envelopes: try row.integer())
         case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
             return try inspected(operation, reply)
-        case .condemn, .condemned:
+        case .condemn, .condemned, .keep, .counted, .foreignObjects:
             return .objects((reply.array ?? []).compactMap(\.text))
         case .outbox: return .outbox(try outboxPage(reply))
         case .forward: return .forwarded(try ReplyRow.rows(reply, forwardResult))

@@ -8,6 +8,10 @@ extension ScriptCall {
             case .condemn(let ids, let mark), .condemned(let ids, let mark):
                 writer.put("ids", ids)
                 writer.put("mark", mark)
+            case .keep(let ids, let holder, let duration):
+                writer.put("ids", ids)
+                writer.put("holder", holder)
+                writer.put("duration", duration.wholeMilliseconds)
             case .acquit(let ids, let mark, let recheck):
                 writer.put("ids", ids)
                 writer.put("mark", mark)

@@ -127,6 +127,10 @@ extension ScriptCall {
             case .actorsWithDeadLetters(let after, let limit):
                 writer.put("start", after?.key)
                 writer.put("limit", page(limit))
+            case .counted(let ids): writer.put("ids", ids)
+            case .foreignObjects(let after, let limit):
+                writer.put("start", after)
+                writer.put("limit", page(limit))
             case .workers, .types, .shardStat: break
             default: preconditionFailure("\(operation.name) is not an inspection")
             }

@@ -43,7 +43,7 @@ extension ScriptCall {
             return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker, at: place) }
         case .register, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
             return [ofCaller(operation)]
-        case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox:
+        case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox, .keep:
             return [across(operation)]
         case .registerWorker, .heartbeat, .claim, .release, .deregister, .drainWorker:
             return [ofWorker(operation, at: place)]
@@ -51,7 +51,8 @@ extension ScriptCall {
             return [ScriptCall(.tick) { $0.put("budget", budget) }]
         case .pause, .terminate, .editState, .requeue, .discard:
             return [ofOperator(operation)]
-        case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
+        case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat,
+            .counted, .foreignObjects:
             return [inspection(operation)]
         }
     }
@@ -175,7 +176,7 @@ extension Operation {
         switch self {
         case .register, .forward, .editState: true
         // Its object is to be put next; the end of a hold frees.
-        case .hold(_, let duration): duration > .zero
+        case .hold(_, let duration), .keep(_, _, let duration): duration > .zero
         default: false
         }
     }

@@ -71,7 +71,7 @@ final class ActivationHost: Sendable {
 
     init(
         _ activation: TroupeCore.Activation, type: RegisteredType, system: Troupe, committer: any TurnCommitter
-    ) throws {
+    ) async throws {
         id = activation.actor
         epoch = activation.epoch
         incarnation = activation.incarnation
@@ -80,7 +80,7 @@ final class ActivationHost: Sendable {
         self.system = system
         self.committer = committer
         executor = system.courier.exchange.shard(of: activation.actor).executor
-        instance = ActorInstance(base: try type.activate(activation.state, activation.actor, system))
+        instance = ActorInstance(base: try await type.activate(activation.state, activation.actor, system))
         state = Mutex(State(committedState: activation.state, lastUsed: system.courier.clock.now()))
     }
 
@@ -247,11 +247,13 @@ final class ActivationHost: Sendable {
         let turn = Turn(queued, host: self)
         do {
             // What it returns is to bear this site's name where it goes.
-            if envelope.sender.hasPrefix("troupe://") { try? await system.site.refresh() }
+            let isForeign = envelope.sender.hasPrefix("troupe://")
+            if isForeign { try? await system.site.refresh() }
             let (target, generics) = try type.method(of: envelope)
             let decoder = InvocationDecoder(
                 generics: generics, arguments: try await system.data.expand(ArgumentList.split(envelope.arguments)),
-                decoder: system.decoder)
+                decoder: isForeign
+                    ? system.decoder(believing: ArrivingReferences(counted: envelope.references)) : system.decoder)
             let handler = ResultHandler(system.data)
             let begin = ContinuousClock.now
             defer { type.pace.note(envelope.method, took: ContinuousClock.now - begin) }

@@ -8,7 +8,7 @@ package struct RegisteredType: Sendable {
     package let description: TypeDescription
     let pace = Pace()
     private let targets: ActorTargets
-    private let instantiate: @Sendable ([UInt8], ActorID, Troupe) throws -> any StatefulActor
+    private let instantiate: @Sendable ([UInt8], ActorID, Troupe) async throws -> any StatefulActor
 
     var wireName: String { description.name }
     var isEager: Bool { description.isEager }
@@ -17,7 +17,7 @@ package struct RegisteredType: Sendable {
         self.type = type
         let targets = TargetTable.linked.targets(of: type)
         self.targets = targets
-        instantiate = { try Self.instantiate(type, $0, $1, $2) }
+        instantiate = { try await Self.instantiate(type, $0, $1, $2) }
         let initialState: [UInt8]?
         do {
             initialState = try type.initialState.map { try CBOREncoder().encode($0) }
@@ -50,16 +50,21 @@ package struct RegisteredType: Sendable {
     }
 
     /// Brings an actor to life from its encoded state.
-    func activate(_ state: [UInt8], _ id: ActorID, _ system: Troupe) throws -> any StatefulActor {
-        try instantiate(state, id, system)
+    ///
+    /// - Throws: ``Undecodable``, or ``ExchangeError`` if it cannot be asked what it counts of the state's references.
+    func activate(_ state: [UInt8], _ id: ActorID, _ system: Troupe) async throws -> any StatefulActor {
+        try await instantiate(state, id, system)
     }
 
     private static func instantiate<Act: StatefulActor>(
         _ type: Act.Type, _ state: [UInt8], _ id: ActorID, _ system: Troupe
-    ) throws -> any StatefulActor {
+    ) async throws -> any StatefulActor {
         let decoded: Act.State
         do {
-            decoded = try system.decoder.decode(Act.State.self, from: state)
+            // Another site may have made it.
+            decoded = try await system.decode(Act.State.self, checking: state)
+        } catch let error as ExchangeError {
+            throw error
         } catch {
             throw Undecodable("the stored state of \(id) does not decode as \(Act.self).State: \(error)")
         }

@@ -1,6 +1,7 @@
 import CBOR
 public import Distributed
 public import TroupeCore
+import TroupeStore
 
 extension Troupe {
     public func remoteCall<Act, Err, Res>(
@@ -8,9 +9,13 @@ extension Troupe {
         returning: Res.Type
     ) async throws -> Res
     where Act: DistributedActor, Act.ID == ActorID, Err: Error, Res: Codable & Sendable {
-        let payload = try await dispatch(localized(actor.id), target, invocation, throwing)
+        let id = try await localized(actor.id)
+        let payload = try await dispatch(id, target, invocation, throwing)
         do {
-            return try decoder.decode(Res.self, from: payload)
+            if id.site.isEmpty { return try decoder.decode(Res.self, from: payload) }
+            return try await decode(Res.self, checking: payload)
+        } catch let error as ExchangeError {
+            throw TroupeError(error)
         } catch {
             throw TroupeError(
                 .undecodable, "the result of \(actor.id).\(target) does not decode as \(Res.self): \(error)")
@@ -130,6 +135,7 @@ extension Troupe {
         case .committed:
             return try await data.expand(outcome.payload)
         case .failed:
+            let decoder = envelope.target.site.isEmpty ? decoder : decoder(believing: ArrivingReferences())
             throw Failure.decode(
                 outcome.payload, expecting: throwing, actor: envelope.target, method: envelope.method, with: decoder)
         case .deadLettered, .expired, .cancelled, .unknown, .pending:
@@ -229,6 +235,11 @@ extension Fingerprint {
 extension Troupe {
     /// The result in a committed outcome.
     public func decode<Value: Codable & Sendable>(_ type: Value.Type, from outcome: Outcome) async throws -> Value {
-        try decoder.decode(type, from: try await data.expand(outcome.payload))
+        let payload = try await data.expand(outcome.payload)
+        do {
+            return try await decode(type, checking: payload)
+        } catch let error as ExchangeError {
+            throw TroupeError(error)
+        }
     }
 }

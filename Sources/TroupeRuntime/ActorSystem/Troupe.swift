@@ -27,6 +27,26 @@ public final class Troupe: DistributedActorSystem {
         CBORDecoder(userInfo: [.storeRegistry: configuration.stores, .localSite: site, .actorSystemKey: self])
     }
 
+    /// For what comes from elsewhere: of this site's managed objects it may speak of those only.
+    func decoder(believing arriving: ArrivingReferences) -> CBORDecoder {
+        var decoder = decoder
+        decoder.userInfo[.arrivingReferences] = arriving
+        return decoder
+    }
+
+    /// Decodes what comes from elsewhere or was stored. Its references to this site's objects are managed if the exchange
+    /// counts them.
+    func decode<Value: Decodable>(_ type: Value.Type, checking bytes: [UInt8]) async throws -> Value {
+        let arriving = ArrivingReferences()
+        let value = try decoder(believing: arriving).decode(type, from: bytes)
+        let unsure = arriving.unsure
+        guard !unsure.isEmpty else { return value }
+        let counted = try await courier.exchange.counted(unsure)
+        guard !counted.isEmpty else { return value }
+        arriving.settle(counted: counted)
+        return try decoder(believing: arriving).decode(type, from: bytes)
+    }
+
     package init(
         exchange: Exchange, configuration: TroupeConfiguration = .init(), clock: any ExchangeClock,
         client: ClientID = .random()

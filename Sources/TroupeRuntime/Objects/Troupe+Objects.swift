@@ -48,6 +48,10 @@ struct OutcomeResolver: ProxyResolver {
     let courier: Courier
     let site: LocalSiteName
 
+    func counted(_ ids: [String]) async throws -> Set<String> {
+        do { return try await courier.exchange.counted(ids) } catch { throw TroupeError(error) }
+    }
+
     func outcome(of reference: OutcomeReference) async throws -> OutcomeValue {
         guard let text = reference.exchange else {
             throw TroupeError(

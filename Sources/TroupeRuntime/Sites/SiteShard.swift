@@ -27,7 +27,7 @@ package struct SiteShard: Shard {
         let envelope = Envelope(
             id: courier.nextCallID(), kind: .request, target: target, sender: courier.client.text,
             replyTo: courier.client, method: SiteRequest.method, arguments: arguments, sentAt: now,
-            deadline: now + wait)
+            deadline: now + wait, references: operation.stateReferences)
         let outcome: Outcome
         do {
             outcome = try await courier.call(envelope, whenFull: .wait)

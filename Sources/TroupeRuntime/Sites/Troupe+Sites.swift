@@ -22,9 +22,11 @@ extension Troupe {
         guard site != siteName else {
             return try await spawn(type, named: name, state: state, pool: pool, labels: labels, ifExists: ifExists)
         }
+        let noted = ReferenceCollector()
+        let bytes = try data.encoder(noting: noted).encode(state)
         let registration = ActorRegistration(
             id: try ActorID(type: type.wireName, name: name), pool: pool, labels: labels, options: type.options,
-            state: try encoder.encode(state), isEager: type.isEager)
+            state: bytes, stateReferences: noted.managed.map(\.id), isEager: type.isEager)
         let answer = try await perform(.register(registration), atSite: site)
         guard case .registered(let result) = answer else { throw TroupeError(answer.unexpected("register")) }
         if result == .existed, ifExists == .fail {

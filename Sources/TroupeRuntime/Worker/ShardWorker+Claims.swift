@@ -91,7 +91,13 @@ extension ShardWorker {
         guard let type = types[activation.actor.type] else { return }
         let host: ActivationHost
         do {
-            host = try ActivationHost(activation, type: type, system: system, committer: self)
+            host = try await ActivationHost(activation, type: type, system: system, committer: self)
+        } catch let error as ExchangeError {
+            logger.warning(
+                "an actor cannot be brought to life now",
+                metadata: ["actor": "\(activation.actor)", "error": "\(error)"])
+            await release(activation.actor, activation.epoch, .giveBack)
+            return
         } catch {
             let reason = (error as? Undecodable)?.reason ?? "\(error)"
             logger.error(

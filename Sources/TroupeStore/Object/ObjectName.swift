@@ -17,7 +17,7 @@ package enum ObjectName {
     }
 
     /// 1…63 of the same characters, in any order, as endpoints name sites.
-    static func isSite(_ name: String) -> Bool {
+    package static func isSite(_ name: String) -> Bool {
         (1...siteSizeBytesMax).contains(name.utf8.count) && name.utf8.allSatisfy(isAllowed)
     }
 

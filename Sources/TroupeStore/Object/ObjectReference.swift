@@ -44,13 +44,13 @@ public struct ObjectReference: Hashable, Sendable {
         self.site = site
     }
 
-    private init(_ other: ObjectReference, site: String?) {
+    private init(_ other: ObjectReference, site: String?, isManaged: Bool) {
         store = other.store
         kind = other.kind
         address = other.address
         key = other.key
         sizeBytes = other.sizeBytes
-        isManaged = other.isManaged
+        self.isManaged = isManaged
         self.site = site
     }
 
@@ -66,13 +66,19 @@ extension ObjectReference {
     /// With the site's name, if it has none yet.
     package func named(site name: String?) -> ObjectReference {
         guard site == nil, let name else { return self }
-        return ObjectReference(self, site: name)
+        return ObjectReference(self, site: name, isManaged: isManaged)
     }
 
     /// Without a site's name, if it is this one.
     package func localized(at name: String?) -> ObjectReference {
         guard let site, site == name else { return self }
-        return ObjectReference(self, site: nil)
+        return ObjectReference(self, site: nil, isManaged: isManaged)
+    }
+
+    /// Managed only if the exchange counts it, where it is this site's.
+    fileprivate func believed(by arriving: ArrivingReferences?) -> ObjectReference {
+        guard let arriving, isManaged, site == nil, !arriving.isCounted(id) else { return self }
+        return ObjectReference(self, site: nil, isManaged: false)
     }
 }
 
@@ -107,6 +113,7 @@ extension ObjectReference: Codable {
         // What an object of another site refers to lies there, unless it says otherwise.
         self = read.named(site: decoder.userInfo[.objectHome] as? String)
             .localized(at: (decoder.userInfo[.storeRegistry] as? StoreRegistry)?.siteName)
+            .believed(by: decoder.userInfo[.arrivingReferences] as? ArrivingReferences)
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -5,7 +5,10 @@ extension Proxy {
         do {
             switch origin {
             case .stored(let reference): return try await resolve(reference)
-            case .inline(let bytes): return try Store.decode(bytes, as: Value.self, id: "(inline)", registry: registry)
+            case .inline(let bytes):
+                // What it refers to nobody counts, and it may be of another site.
+                return try Store.decode(
+                    bytes, as: Value.self, id: "(inline)", registry: registry, arriving: ArrivingReferences())
             case .outcome(let outcome): return try await registry.value(of: outcome, as: Value.self)
             }
         } catch let error as StoreError where error.code == .cancelled {
@@ -103,6 +106,26 @@ extension StoreRegistry {
                 "the proxy stands for the outcome of \(outcome) and this process is connected to no exchange: "
                     + "connect first")
         }
+        let arriving = ArrivingReferences()
+        for _ in 0..<Self.lookupsMax {
+            do {
+                return try await value(of: outcome, as: type, arriving, resolver)
+            } catch is Unsure {
+                let unsure = arriving.unsure
+                if !unsure.isEmpty { arriving.settle(counted: try await resolver.counted(unsure)) }
+            }
+        }
+        throw StoreError(.internalError, "the references in the outcome of \(outcome) change while they are looked up")
+    }
+
+    /// The exchange is to be asked which of the references count, before there is a value.
+    private struct Unsure: Error {}
+    /// Others may look at the same outcome, and be told by whose turn it was.
+    private static let lookupsMax = 10
+
+    private func value<Value: Codable & Sendable>(
+        of outcome: OutcomeReference, as type: Value.Type, _ arriving: ArrivingReferences, _ resolver: any ProxyResolver
+    ) async throws -> Value {
         let id = "outcome of \(outcome)"
         return try await outcomes.value("\(outcome.exchange ?? "") \(outcome.callID)") { [self] in
             switch try await resolver.outcome(of: outcome) {
@@ -110,7 +133,9 @@ extension StoreRegistry {
             case .stored(let reference): return try await store(for: reference).bytes(reference)
             }
         } decode: { [self] bytes in
-            try Store.decode(bytes, as: type, id: id, registry: self)
+            let value = try Store.decode(bytes, as: type, id: id, registry: self, arriving: arriving)
+            guard arriving.unsure.isEmpty || arriving.isSettled else { throw Unsure() }
+            return value
         }
     }
 }

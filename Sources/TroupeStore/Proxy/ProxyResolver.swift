@@ -47,4 +47,7 @@ public protocol ProxyResolver: Sendable {
     /// Waits until the call is decided and returns its result. Throws the call's error if it failed, and
     /// `CancellationError` if the waiting task is cancelled. Called once for all that wait for the same call.
     func outcome(of reference: OutcomeReference) async throws -> OutcomeValue
+
+    /// Which of these objects the exchange counts references to: a result's word for it is not enough.
+    func counted(_ ids: [String]) async throws -> Set<String>
 }

@@ -110,14 +110,21 @@ extension Store {
             home: site)
     }
 
-    /// - Parameter home: the site of what the value refers to without a site's name; nil for the one at hand.
+    /// - Parameters:
+    ///   - home: the site of what the value refers to without a site's name; nil for the one at hand.
+    ///   - arriving: what is believed of the references in it; nil is all. Nobody counts what an object of another site refers
+    ///     to, so there nothing is.
     static func decode<Value: Decodable>(
-        _ bytes: [UInt8], as type: Value.Type, id: String, registry: StoreRegistry, home: String? = nil
+        _ bytes: [UInt8], as type: Value.Type, id: String, registry: StoreRegistry, home: String? = nil,
+        arriving: ArrivingReferences? = nil
     ) throws(StoreError) -> Value {
         do {
             var decoder = CBORDecoder()
             decoder.userInfo[.storeRegistry] = registry
             if let home { decoder.userInfo[.objectHome] = home }
+            if let arriving = arriving ?? home.map({ _ in ArrivingReferences() }) {
+                decoder.userInfo[.arrivingReferences] = arriving
+            }
             return try decoder.decode(type, from: bytes)
         } catch {
             throw StoreError(.notDecodable, "object \(id) does not decode as \(type)", underlying: error)
@@ -164,10 +171,19 @@ extension Store {
     }
 
     func missing(_ key: String) -> StoreError {
-        StoreError(
+        if let site { return gone(key, at: site) }
+        return StoreError(
             .notFound,
             "object \(name)/\(key) is not in \(connector.kind) at \(connector.address): it was never put there, was "
                 + "released or evicted, or has expired; if the place is another one, check the store's configuration")
+    }
+
+    private func gone(_ key: String, at site: String) -> StoreError {
+        StoreError(
+            .notFound,
+            "object \(name)/\(key) is not at site \(site) any more: it was deleted there, or the lease by which references at "
+                + "other sites keep it has lapsed, since the endpoints of the two sites did not meet for so long "
+                + "('troupe endpoint start --objects-lease' at site \(site); an hour if it does not say)")
     }
 
     private func wrongSize(_ key: String) -> StoreError {

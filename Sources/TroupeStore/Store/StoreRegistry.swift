@@ -245,6 +245,9 @@ extension CodingUserInfoKey {
     /// Under this key a decoder carries the name of the site in whose store it found what it decodes.
     static let objectHome = CodingUserInfoKey("troupe.objectHome")
 
+    /// Under this key a decoder carries the ``ArrivingReferences`` of what it decodes; without, references are believed.
+    package static let arrivingReferences = CodingUserInfoKey("troupe.arrivingReferences")
+
     private init(_ name: String) {
         guard let key = CodingUserInfoKey(rawValue: name) else { preconditionFailure("no key named \(name)") }
         self = key

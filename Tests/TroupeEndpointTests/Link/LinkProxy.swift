@@ -23,6 +23,7 @@ final class LinkProxy: Sendable {
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { inner in
+                guard !channels.isCut else { return inner.close() }
                 channels.add(inner)
                 return ClientBootstrap(group: inner.eventLoop).channelOption(.autoRead, value: false)
                     .connect(host: target.host, port: target.port)
@@ -39,6 +40,14 @@ final class LinkProxy: Sendable {
         self.channels = channels
     }
 
+    /// Cuts all connections, and lets no new ones come about until ``mend()``.
+    func cutOff() {
+        channels.setCut(true)
+        cut()
+    }
+
+    func mend() { channels.setCut(false) }
+
     /// Cuts all connections without a word to either side's protocol.
     func cut() {
         for channel in channels.all { channel.close(promise: nil) }
@@ -46,6 +55,9 @@ final class LinkProxy: Sendable {
 
     private final class Channels: Sendable {
         private let channels = Mutex<[any Channel]>([])
+        private let cut = Mutex(false)
+        var isCut: Bool { cut.withLock { $0 } }
+        func setCut(_ isCut: Bool) { cut.withLock { $0 = isCut } }
         func add(_ channel: any Channel) { channels.withLock { $0.append(channel) } }
         var all: [any Channel] { channels.withLock { $0 } }
     }

@@ -15,6 +15,12 @@ final class SiteFiles: Sendable {
     let connector: any Connector
     static let storeName = "objects"
 
+    /// What anybody can write down who knows a key.
+    static func forged(_ site: String, _ key: String) throws -> ObjectReference {
+        try ObjectReference(
+            store: storeName, kind: "file", address: "/", key: key, sizeBytes: 100, isManaged: true, site: site)
+    }
+
     init(connector: (any Connector)? = nil) throws {
         directory = try TemporaryDirectory()
         self.connector = try connector ?? FileConnector(directory: directory.path.appending("objects").string)
@@ -52,6 +58,15 @@ distributed actor Warehouse: StatefulActor {
     }
     distributed func count(_ numbers: Proxy<[Double]>) async throws -> Int { try await numbers.resolve().count }
     distributed func keep(_ numbers: Proxy<[Double]>) { state.kept = numbers }
+    distributed func drop() { state.kept = nil }
+    /// Has another one keep what this one keeps.
+    distributed func pass(to other: Warehouse) async throws {
+        if let kept = state.kept { try await other.keep(kept) }
+    }
+    /// A proxy of an object of which it knows the key, and says that it is managed.
+    distributed func forged(_ site: String, _ key: String) throws -> Proxy<[Double]> {
+        Proxy(origin: .stored(try SiteFiles.forged(site, key)), registry: .current)
+    }
     distributed func kept() -> Proxy<[Double]>? { state.kept }
     distributed func keptCount() async throws -> Int { try await state.kept?.resolve().count ?? -1 }
 }

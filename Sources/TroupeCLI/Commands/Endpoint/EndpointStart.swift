@@ -26,12 +26,22 @@ struct EndpointStart: EndpointCommand {
             "How much of other sites' objects is kept here for readers, in bytes or as 512MiB or 8GiB; 0 keeps none.",
             valueName: "size"))
     var objectsSizeMax = SizeText(bytes: 8 << 30)
+    @Option(
+        help: ArgumentHelp(
+            "How long objects of this site are kept for other sites that refer to them and are not reached, at least 1m.",
+            valueName: "duration"))
+    var objectsLease = DurationText(.seconds(3600))
     @Flag(help: "Go on in the background; the log goes to 'log' in the directory.") var detach = false
     @OptionGroup var options: EndpointOptions
 
+    /// Other sites look every ten seconds, and ask for more time when a third is over.
+    private static let leaseMin = Duration.seconds(60)
     private static let readyTimeMax = Duration.seconds(30)
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
+        guard objectsLease.duration >= Self.leaseMin else {
+            throw Failure(.usage, "--objects-lease is at least a minute")
+        }
         // What is wrong with the settings is said here, also of one that is to be detached.
         _ = try home.settings()
         _ = try home.trust()
@@ -40,7 +50,9 @@ struct EndpointStart: EndpointCommand {
         let json = options.json
         try await Foreground.run {
             do {
-                try await runEndpoint(home, exchange: url, copiesMax: objectsSizeMax.bytes) { status in
+                try await runEndpoint(
+                    home, exchange: url, copiesMax: objectsSizeMax.bytes, objectLease: objectsLease.duration
+                ) { status in
                     try? EndpointView.print(status, to: terminal, json: json)
                 }
             } catch let error as EndpointError {
@@ -64,6 +76,7 @@ struct EndpointStart: EndpointCommand {
             [
                 "endpoint", "start", "--directory", home.directory.string,
                 "--objects-size-max", "\(objectsSizeMax.bytes)",
+                "--objects-lease", "\(objectsLease.duration.components.seconds)s",
             ], environment: environment, output: log)
         let end = ContinuousClock.now + Self.readyTimeMax
         while ContinuousClock.now < end {

@@ -52,8 +52,8 @@ extension Operation {
             writer.writeText(actor.description)
             writer.writeUnsigned(epoch)
             mode.write(to: &writer)
-        case .registerWorker, .deregister, .hold, .collected, .condemn, .condemned, .acquit, .outbox, .forward,
-            .settleOutbox, .tick, .stat, .state, .list, .peek, .pause, .terminate,
+        case .registerWorker, .deregister, .hold, .collected, .keep, .counted, .foreignObjects, .condemn, .condemned,
+            .acquit, .outbox, .forward, .settleOutbox, .tick, .stat, .state, .list, .peek, .pause, .terminate,
             .editState, .deadLetters, .actorsWithDeadLetters, .requeue, .discard, .workers, .drainWorker, .types,
             .shardStat:
             writer.writeHead(Kind.general, 1)

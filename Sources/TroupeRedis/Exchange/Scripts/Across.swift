@@ -183,6 +183,18 @@ enum Across {
           return ids
         end
 
+        function operations.keep()
+          local kept = {}
+          for _, id in ipairs(request.ids) do
+            if request.duration <= 0 then
+              endKeep(id, request.holder)
+            elseif keep(id, request.holder, now + request.duration) then
+              table.insert(kept, id)
+            end
+          end
+          return kept
+        end
+
         function operations.acquit()
           for _, id in ipairs(request.ids) do
             if isCondemned(id) then

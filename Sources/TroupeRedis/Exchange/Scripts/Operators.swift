@@ -189,6 +189,19 @@ enum Operators {
           return rows
         end
 
+        function operations.counted()
+          local ids = {}
+          for _, id in ipairs(request.ids) do
+            if call('HEXISTS', base .. ':objects', id) == 1 then table.insert(ids, id) end
+          end
+          return ids
+        end
+
+        function operations.foreignObjects()
+          local first = request.start and '(' .. request.start or '-'
+          return call('ZRANGEBYLEX', base .. ':foreign', first, '+', 'LIMIT', 0, request.limit)
+        end
+
         function operations.workers()
           local rows = {}
           for index, id in ipairs(call('ZRANGE', base .. ':workers', 0, -1)) do

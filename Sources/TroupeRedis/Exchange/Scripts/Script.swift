@@ -112,7 +112,7 @@ struct ScriptLibrary: Sendable {
               blockedClientsMax = \(limits.blockedClientsMax), watchersMax = \(limits.watchersMax),
               clientRetention = \(max(1, limits.clientRetention.wholeMilliseconds)),
               outboxCountMax = \(limits.outboxCountMax), outboxSizeBytesMax = \(limits.outboxSizeBytesMax),
-              outboxActorCountMax = \(limits.outboxActorCountMax), retentionMin = \(max(1, retention)),
+              keepsMax = \(limits.keepsMax), outboxActorCountMax = \(limits.outboxActorCountMax), retentionMin = \(max(1, retention)),
               retentionHeld = \(max(1, retention) + manualClockReserve.wholeMilliseconds),
             }
 

@@ -90,6 +90,13 @@ enum Time {
           end
         end
 
+        local function endKeeps(budget)
+          for _, member in ipairs(due('keeps', budget)) do
+            local cut = string.find(member, '\0', 1, true)
+            endKeep(string.sub(member, cut + 1), string.sub(member, 1, cut - 1))
+          end
+        end
+
         -- Only under a clock that a test holds; else keys expire by themselves. Emptied rather than deleted, since the
         -- numbers of items are of the server's clock, which may not have moved.
         local function forgetClients(budget)
@@ -123,6 +130,7 @@ enum Time {
           endDelays(budget)
           fireTimers(budget)
           endHolds(budget)
+          endKeeps(budget)
           forgetClients(budget)
           forgetCompletions(budget)
           return { nextDue(), now }

@@ -9,6 +9,20 @@ package struct EndpointStatus: Codable, Sendable, Hashable {
     package var relays: [RelayView]
     package var peers: [PeerStatus]
     package var pid: Int
+
+    package init(
+        site: String, id: String, exchange: String, durability: String, listens: [String], relays: [RelayView],
+        peers: [PeerStatus], pid: Int
+    ) {
+        self.site = site
+        self.id = id
+        self.exchange = exchange
+        self.durability = durability
+        self.listens = listens
+        self.relays = relays
+        self.peers = peers
+        self.pid = pid
+    }
 }
 
 /// How it stands with a relay.
@@ -16,6 +30,12 @@ package struct RelayView: Codable, Sendable, Hashable {
     package var url: String
     package var isConnected: Bool
     package var failure: String?
+
+    package init(url: String, isConnected: Bool, failure: String?) {
+        self.url = url
+        self.isConnected = isConnected
+        self.failure = failure
+    }
 }
 
 /// What an endpoint tells of another site.
@@ -30,4 +50,17 @@ package struct PeerStatus: Codable, Sendable, Hashable {
     package var openCount: Int
     /// Why it was not reached the last time.
     package var failure: String?
+
+    package init(
+        site: String, id: String, isLinked: Bool, path: String?, roundTripMicroseconds: Int64?, openCount: Int,
+        failure: String?
+    ) {
+        self.site = site
+        self.id = id
+        self.isLinked = isLinked
+        self.path = path
+        self.roundTripMicroseconds = roundTripMicroseconds
+        self.openCount = openCount
+        self.failure = failure
+    }
 }

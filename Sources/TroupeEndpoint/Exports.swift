@@ -1,0 +1,2 @@
+// What a site's processes know of their endpoint, the endpoint knows, too.
+@_exported public import TroupeEndpointClient
