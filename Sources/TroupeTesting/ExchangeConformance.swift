@@ -23,7 +23,7 @@ package enum ExchangeConformance {
 
     package static let all: [Clause] =
         turnClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses + objectClauses
-        + operatorClauses + waitClauses + shardClauses + siteClauses
+        + operatorClauses + waitClauses + shardClauses + siteClauses + movingClauses
 }
 
 /// A promise that was broken, and where it was found out.
