@@ -16,10 +16,11 @@ struct MoveKillTests {
         let callerB = try await sites.join(1)
         let book = try await callerA.spawn(Notebook.self, named: "book")
         let second = try await sites.join(0)
+        let fromB = try callerB.handle(Notebook.self, named: "book", at: "lab-a")
         let load = NumberedLoad(
             callers: [
                 (callerA, book), (second, try second.handle(Notebook.self, named: "book")),
-                (callerB, try callerB.handle(Notebook.self, named: "book", at: "lab-a")),
+                (callerB, fromB),
             ], countEach: 150)
         async let running: Void = load.run()
         try await eventually("the load runs") { load.progress.value > 60 }
@@ -46,8 +47,10 @@ struct MoveKillTests {
         // And while what came meanwhile is carried.
         try sites.killEndpoint(0)
         try await running
-        let entries = try await Troupe.withDeadline(.none) { try await book.entries() }
+        // Behind all that was sent by way of both sites.
+        let entries = try await Troupe.withDeadline(.none) { try await fromB.entries() }
         #expect(load.complaints(about: entries) == [])
+        #expect(load.complaints(about: try await book.entries()) == [])
         let there = try callerB.handle(Notebook.self, named: "book")
         #expect(load.complaints(about: try await there.entries()) == [])
     }

@@ -54,11 +54,11 @@ struct MoveTests {
         try await eventually("the load runs") { load.progress.value > 100 }
         try await pair.callerA.move(book, to: "lab-b")
         try await running
-        // Behind all that was sent by way of the old site.
+        // Behind all that was sent by way of both sites.
+        #expect(load.complaints(about: try await fromB.entries()) == [])
         #expect(load.complaints(about: try await book.entries()) == [])
         let there = try pair.callerB.handle(Notebook.self, named: "book")
         #expect(load.complaints(about: try await there.entries()) == [])
-        #expect(load.complaints(about: try await fromB.entries()) == [])
         let left = try await pair.stat(book.id, at: pair.a)
         #expect(left.status == .moved)
         #expect(left.move?.site == "lab-b")
