@@ -7,7 +7,7 @@ public struct TroupeError: Error, Sendable, Hashable, Codable, CustomStringConve
         private enum Kind: String, Hashable, Sendable, Codable {
             case noSuchActor, actorExists, typeMismatch, unknownType, unknownMethod, ambiguousMethod, undecodable
             case deadlineExceeded, cancelled, deadlock, mailboxFull, tooLarge, deadLettered, outcomeUnknown
-            case fingerprintMismatch, misuse, exchange, needsState, fenced
+            case fingerprintMismatch, misuse, exchange, needsState, fenced, notMoved
         }
         private let kind: Kind
         public var description: String { kind.rawValue }
@@ -40,6 +40,8 @@ public struct TroupeError: Error, Sendable, Hashable, Codable, CustomStringConve
         public static let needsState = Code(kind: .needsState)
         /// The activation that asked is no longer the valid one.
         public static let fenced = Code(kind: .fenced)
+        /// An actor could not be moved to another site, and stays; the reason is in the message.
+        public static let notMoved = Code(kind: .notMoved)
     }
 
     public let code: Code

@@ -104,6 +104,9 @@ extension OperationGenerator {
             clientCursors[client] = (clientCursors[client] ?? []).suffix(4) + [receipts.cursor]
         case (.claim(let worker, _, _, _), .claimed(let result)):
             for activation in result.activations {
+                if activation.move?.isCarried ?? false, !going.contains(activation.actor) {
+                    going.append(activation.actor)
+                }
                 held[activation.actor] = Held(
                     worker: worker, epoch: activation.epoch, outstanding: activation.envelopes)
             }
@@ -114,6 +117,10 @@ extension OperationGenerator {
             for (turn, result) in zip(turns, results) { observe(turn, result, worker) }
         case (.release(_, let actor, let epoch, _), .released(let result)):
             if result != .busy, held[actor]?.epoch == epoch { held[actor] = nil }
+        case (.divert(let actor, _), .move(let move)):
+            going.removeAll { $0 == actor }
+            if move?.isCarried ?? false { going.append(actor) }
+        case (.transfer, .transfer(let transfer)): transfers = transfers.suffix(5) + [transfer]
         case (.outbox, .outbox(let page)): outgoing = page.entries
         case (.forward(let entries, _), .forwarded(let results)): observe(entries, results)
         case (.deadLetters(let actor, _, _), .deadLetters(let letters)):

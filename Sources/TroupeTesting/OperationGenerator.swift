@@ -38,6 +38,9 @@ package struct OperationGenerator: Sendable {
     var sent: [(client: ClientID, envelope: Envelope)] = []
     var refused: [Refusal: Envelope] = [:]
     var deadLetters: [(actor: ActorID, sequence: SequenceNumber)] = []
+    /// Actors on their way, as far as was seen; those that came.
+    var going: [ActorID] = []
+    var transfers: [ActorTransfer] = []
     var workerCursors: [WorkerID: [Cursor]] = [:]
     var clientCursors: [ClientID: [Cursor]] = [:]
     var garbage: [String] = []
@@ -112,7 +115,8 @@ package struct OperationGenerator: Sendable {
         case ..<785: .collected(garbage.isEmpty || random.chance(20) ? objectIDs(1...2) : garbage)
         case ..<800: keep()
         case ..<840: across(now)
-        case ..<880: .tick(budget: random.pick([1, 2, 100, 100, 100]))
+        case ..<865: moving()
+        case ..<900: .tick(budget: random.pick([1, 2, 100, 100, 100]))
         default: inspectOrOperate(now)
         }
     }
@@ -141,7 +145,7 @@ package struct OperationGenerator: Sendable {
 
     // MARK: Callers
 
-    private mutating func registration(_ id: ActorID) -> ActorRegistration {
+    mutating func registration(_ id: ActorID) -> ActorRegistration {
         var options = ActorOptions()
         options.mailboxCountMax = random.pick([4, 20, 100, 100])
         options.mailboxSizeBytesMax = random.pick([900, 4000, 1 << 20, 1 << 20])
@@ -226,9 +230,14 @@ package struct OperationGenerator: Sendable {
     // MARK: Workers
 
     private mutating func workerRegistration(_ id: WorkerID) -> WorkerRegistration {
-        let types = ["Counter", "Log"].filter { _ in random.chance(95) }
+        var types = ["Counter", "Log"].filter { _ in random.chance(95) }
+        var pools = random.pick([pools, pools, [pools[0]], [pools[1], pools[0]]])
+        if random.chance(40) {
+            types.append(ActorID.siteType)
+            pools.append(ActorID.carrierPool)
+        }
         return WorkerRegistration(
-            id: id, pools: random.pick([pools, pools, [pools[0]], [pools[1], pools[0]]]),
+            id: id, pools: pools,
             types: types.map { typeDescription($0) }, host: "node-\(random.number(1...2))", pid: random.number(1...99),
             activationsMax: random.pick([1, 2, 10, 10]), window: random.pick([1, 2, 3, 16]),
             lease: .milliseconds(random.pick([400, 1500, 4000, 4000, 4000])))

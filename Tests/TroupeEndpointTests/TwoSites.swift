@@ -103,7 +103,8 @@ final class Site: Sendable {
     }
 
     func startWorker() async throws -> Task<Void, any Error> {
-        let worker = try Worker(try await join(), WorkerConfiguration(types: [Notebook.self, Warehouse.self]))
+        let worker = try Worker(
+            try await join(), WorkerConfiguration(types: [Notebook.self, Warehouse.self, Clockwork.self]))
         let task = Task { try await worker.run() }
         tasks.add(task)
         return task

@@ -66,7 +66,9 @@ struct Session: Sendable {
     ) async throws -> Value {
         try await ask(try await shard(of: actor), operation) { answer in
             if case .noSuchActor = answer { throw noSuchActor(actor) }
-            return try take(answer)
+            let value = try take(answer)
+            if value == nil, case .move(let move?) = answer { throw Failure(move.refusal(of: actor)) }
+            return value
         }
     }
 
@@ -75,6 +77,14 @@ struct Session: Sendable {
             .refused,
             "there is no actor \(actor) in \(exchange.address); 'troupe actor ls' shows those there are, "
                 + "'troupe actor spawn \(actor.type) NAME' makes one")
+    }
+
+    /// A move of an actor to another site. Where the actor is of a third one, only that one can ask.
+    func relocation(of actor: ActorID, to other: String) async throws -> Relocation {
+        let courier = try await sites.courier()
+        return Relocation(
+            actor, to: other, from: try await shard(of: actor), asking: actor.site.isEmpty ? courier : nil,
+            clock: courier.clock)
     }
 
     var limitText: String { timeout.map(Quantity.duration) ?? "any time" }

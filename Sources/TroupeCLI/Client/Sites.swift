@@ -7,7 +7,7 @@ import TroupeRuntime
 final class Sites: Sendable {
     private let home: Exchange
     private let wait: Duration
-    private let courier = Mutex<Courier?>(nil)
+    private let made = Mutex<Courier?>(nil)
 
     /// How long an answer is waited for where the command line sets no bound.
     private static let waitMax = Duration.seconds(24 * 3600)
@@ -18,18 +18,18 @@ final class Sites: Sendable {
     }
 
     func exchange(of site: String) async throws -> Exchange {
-        try Exchange.ofSite(site, by: try await theCourier(), waiting: wait)
+        try Exchange.ofSite(site, by: try await courier(), waiting: wait)
     }
 
-    private func theCourier() async throws -> Courier {
-        if let courier = courier.withLock({ $0 }) { return courier }
+    func courier() async throws -> Courier {
+        if let courier = made.withLock({ $0 }) { return courier }
         let time = try await ExchangeTime(of: home.shards[0])
         var logger = Logger(label: "troupe")
         logger.logLevel = .error
-        let made = Courier(exchange: home, client: .random(prefix: "cli-"), clock: time, logger: logger)
-        return courier.withLock { courier in
-            courier = courier ?? made
-            return courier ?? made
+        let new = Courier(exchange: home, client: .random(prefix: "cli-"), clock: time, logger: logger)
+        return made.withLock { made in
+            made = made ?? new
+            return made ?? new
         }
     }
 }

@@ -27,9 +27,16 @@ struct ActorShow: ExchangeCommand {
     func run(in session: Session) async throws {
         let id = try await session.resolve(actor)
         let stat = try await session.stat(id)
-        let state = try await session.ask(id, .state(id)) { if case .state(let state) = $0 { state } else { nil } }
+        // The state of one that has moved is at the other site.
+        let state = try await session.ask(id, .state(id)) { answer -> [UInt8]? in
+            switch answer {
+            case .state(let state): state
+            case .move: []
+            default: nil
+            }
+        }
         let row = ActorRow(stat, now: try await session.now(of: id))
-        let text = ValueText(encoded: state, limitBytes: max(0, bytes))
+        let text = ValueText(encoded: state.isEmpty ? [0xF6] : state, limitBytes: max(0, bytes))
         if session.isJSON {
             try session.terminal.print(
                 json: Row(actor: row, state: text.text, isStateCut: text.isCut, proxies: text.proxies))

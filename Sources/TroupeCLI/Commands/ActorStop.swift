@@ -8,6 +8,9 @@ struct ActorStop: ExchangeCommand {
             Callers of queued messages are told. With messages or dead letters in the mailbox, --yes is needed; to keep \
             an actor and only stop deliveries, use 'troupe mailbox pause'.
 
+            Of an actor that has moved to another site it ends the record that forwards: handles of this site lead nowhere \
+            then, and the actor lives on at the other site.
+
             EXAMPLE
               troupe actor stop hits --yes
             """)

@@ -25,6 +25,10 @@ struct ActorRow: Encodable {
     var createdAt: String
     var oldestSentAt: String?
     var oldestAgeMilliseconds: Int64?
+    /// Where it goes, or has gone.
+    var movesTo: String?
+    /// Why the last site that it was to go to did not take it.
+    var moveRefusal: String?
 
     init(_ stat: ActorStat, now: Timestamp) {
         id = stat.id.description
@@ -49,6 +53,9 @@ struct ActorRow: Encodable {
         timers = stat.timers
         createdAt = Quantity.time(stat.createdAt)
         oldestSentAt = stat.oldestSentAt.map(Quantity.time)
+        let isGoing = stat.move?.phase != .refused
+        movesTo = isGoing ? stat.move?.site : nil
+        moveRefusal = isGoing ? nil : stat.move?.reason
         oldestAgeMilliseconds = stat.oldestSentAt.map { max(0, now.milliseconds - $0.milliseconds) }
     }
 
@@ -59,6 +66,7 @@ struct ActorRow: Encodable {
         switch status {
         case ActorStatus.active.rawValue: Table.Cell(status, .good)
         case ActorStatus.paused.rawValue, ActorStatus.delayed.rawValue: Table.Cell(status, .warning)
+        case ActorStatus.moving.rawValue, ActorStatus.moved.rawValue: Table.Cell("\(status) to \(movesTo ?? "-")")
         default: Table.Cell(status)
         }
     }
@@ -111,6 +119,7 @@ struct ActorRow: Encodable {
             ("worker", worker.map { "\($0), epoch \(epoch ?? 0)" } ?? "-"), ("incarnation", "\(incarnation)"),
             ("attempts at most", "\(attemptsMax)"), ("timers", timers.isEmpty ? "-" : timers.joined(separator: " ")),
             ("created", createdAt),
-        ]
+        ] + (movesTo.map { [("moves to", "site \($0)")] } ?? [])
+            + (moveRefusal.map { [("was not moved", $0)] } ?? [])
     }
 }

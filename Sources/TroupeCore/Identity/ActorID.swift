@@ -19,6 +19,9 @@ public struct ActorID: Hashable, Sendable {
     /// The type of the mailboxes in which waits what is sent to other sites. No type of an actor begins with `@`.
     package static let siteType = "@site"
 
+    /// The pool of endpoints, which carry those mailboxes and those of actors that have moved.
+    package static let carrierPool = "@endpoint"
+
     /// Whether this is the mailbox of what is sent to a site. What waits there is not run here, so that the death of
     /// whoever carries it says nothing of it.
     package var isSiteMailbox: Bool { site.isEmpty && type == Self.siteType }

@@ -33,6 +33,12 @@ final class ActorEntry {
     /// Those of them that have not been told of room since they were refused, in order.
     var untold: OrderedSet<ClientID> = []
     var timers: [String: TimerEntry] = [:]
+    /// Where it goes, or has gone.
+    var move: ActorMove?
+    /// Envelopes up to here may have begun.
+    var begunUntil: SequenceNumber = 0
+    /// The move by which it came.
+    let arrival: String?
     /// The last number that came from the outbox of each other shard.
     var received: [Int: UInt64] = [:]
 
@@ -51,7 +57,7 @@ final class ActorEntry {
         var outstanding = 0
     }
 
-    init(_ registration: ActorRegistration, incarnation: UInt64, now: Timestamp) {
+    init(_ registration: ActorRegistration, arrival: String?, incarnation: UInt64, now: Timestamp) {
         id = registration.id
         pool = registration.pool
         labels = registration.labels
@@ -59,12 +65,29 @@ final class ActorEntry {
         state = registration.state
         stateReferences = registration.stateReferences
         wantsActivation = registration.isEager
+        self.arrival = arrival
         self.incarnation = incarnation
         createdAt = now
     }
 
     /// Where its envelopes wait to be claimed.
-    var queueKey: String { MailboxMachine.queueKey(pool: pool, type: id.type) }
+    var queueKey: String {
+        isCarried
+            ? MailboxMachine.queueKey(pool: ActorID.carrierPool, type: ActorID.siteType)
+            : MailboxMachine.queueKey(pool: pool, type: id.type)
+    }
+
+    /// Whether the endpoint has its mailbox, and no worker.
+    var isCarried: Bool { move?.isCarried ?? false }
+
+    /// Whether somebody is to have it.
+    var hasWork: Bool {
+        switch move?.phase {
+        case nil, .refused: !queue.isEmpty || wantsActivation
+        case .leaving, .moved: !queue.isEmpty
+        case .away: true
+        }
+    }
 
     var storedCount: Int { queue.count + deadLetters.count }
 
@@ -90,6 +113,11 @@ final class ActorEntry {
     }
 
     var status: ActorStatus {
+        switch move?.phase {
+        case .leaving, .away: return .moving
+        case .moved: return .moved
+        case nil, .refused: break
+        }
         if lease != nil { return isPaused ? .paused : .active }
         if isPaused { return .paused }
         if delayedUntil != nil { return .delayed }

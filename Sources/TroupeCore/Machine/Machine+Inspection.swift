@@ -8,7 +8,8 @@ extension MailboxMachine {
         case .stat(let id):
             return actors[id.key].map { .stat(Self.stat($0)) } ?? .noSuchActor
         case .state(let id):
-            return actors[id.key].map { .state($0.state) } ?? .noSuchActor
+            guard let actor = actors[id.key] else { return .noSuchActor }
+            return actor.move?.phase == .moved ? .move(actor.move) : .state(actor.state)
         case .list(let filter, let after, let limit):
             return .page(list(filter, after: after, limit: limit))
         case .peek(let id, let after, let limit):
@@ -54,7 +55,7 @@ extension MailboxMachine {
             deadLetterCount: actor.deadLetters.count, stateSizeBytes: actor.state.count,
             lastSequence: actor.lastSequence, createdAt: actor.createdAt,
             timers: actor.timers.keys.sorted { $0.precedesInBytes($1) },
-            oldestSentAt: actor.queue.first?.envelope.sentAt)
+            oldestSentAt: actor.queue.first?.envelope.sentAt, move: actor.move)
     }
 
     private static func stat(_ worker: WorkerEntry) -> WorkerStat {

@@ -65,12 +65,19 @@ extension MailboxMachine {
     private func brokenLease(of actor: ActorEntry) -> [String] {
         var broken: [String] = []
         let key = actor.id.key
-        let hasWork = !actor.queue.isEmpty || actor.wantsActivation
         let mayRun = actor.lease == nil && !actor.isPaused && actor.delayedUntil == nil
-        if (actor.readySince != nil) != (mayRun && hasWork) {
+        if (actor.readySince != nil) != (mayRun && actor.hasWork) {
             broken.append("\(key) is ready or not, against its state")
         }
+        if actor.move?.phase == .leaving, !actor.isPaused, (actor.lease?.outstanding ?? 0) == 0,
+            actor.queue.first?.sequence ?? .max > actor.begunUntil
+        {
+            broken.append("\(key) has nothing to end, and does not leave")
+        }
         guard let lease = actor.lease else { return broken }
+        if actor.isCarried, workers[lease.worker]?.registration.pools.contains(ActorID.carrierPool) != true {
+            broken.append("\(key) is away, and a worker has it")
+        }
         if actor.delayedUntil != nil { broken.append("\(key) is delayed and active") }
         if !(0...actor.queue.count).contains(lease.outstanding) {
             broken.append("\(key) has \(lease.outstanding) outstanding")

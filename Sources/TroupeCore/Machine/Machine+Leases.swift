@@ -91,8 +91,8 @@ extension MailboxMachine {
 
     /// Puts the actor among the ready ones, or takes it out, as its mailbox and lease have it.
     mutating func updateReadiness(_ actor: ActorEntry) {
-        let hasWork = !actor.queue.isEmpty || actor.wantsActivation
-        let isReady = actor.lease == nil && !actor.isPaused && actor.delayedUntil == nil && hasWork
+        leaveIfDone(actor)
+        let isReady = actor.lease == nil && !actor.isPaused && actor.delayedUntil == nil && actor.hasWork
         if isReady, actor.readySince == nil {
             actor.readySince = now
             ready[actor.queueKey, default: ReadyQueue()].agenda.insert(actor.id.key, at: now)
@@ -142,7 +142,7 @@ extension MailboxMachine {
 
     private mutating func claim(_ id: ActorID, for worker: WorkerEntry) -> Answer {
         guard let actor = actors[id.key] else { return .noSuchActor }
-        guard actor.lease == nil, !actor.isPaused else {
+        guard actor.lease == nil, !actor.isPaused, !actor.isCarried else {
             return .claimed(ClaimResult(activations: [], hasMore: false))
         }
         actor.delayedUntil = nil
@@ -177,8 +177,13 @@ extension MailboxMachine {
 
     /// Gives the lease; nil if nothing was left to do, because what waited had expired.
     private mutating func activate(_ actor: ActorEntry, on worker: WorkerEntry) -> Activation? {
+        let key = actor.queueKey
         dropExpired(actor)
-        guard !actor.queue.isEmpty || actor.wantsActivation else { return nil }
+        leaveIfDone(actor)
+        guard actor.hasWork, actor.queueKey == key else {
+            updateReadiness(actor)
+            return nil
+        }
         let lease = ActorEntry.Lease(worker: worker.registration.id, epoch: nextCounter())
         actor.lease = lease
         worker.actors.insert(actor.id.key)
@@ -188,7 +193,8 @@ extension MailboxMachine {
         return Activation(
             actor: actor.id, epoch: lease.epoch, incarnation: actor.incarnation, state: actor.state,
             options: actor.options, labels: actor.labels,
-            timers: actor.timers.keys.sorted { $0.precedesInBytes($1) }, envelopes: takeDeliverable(actor))
+            timers: actor.timers.keys.sorted { $0.precedesInBytes($1) }, envelopes: takeDeliverable(actor),
+            move: actor.move)
     }
 
     // MARK: Delivery
@@ -199,6 +205,7 @@ extension MailboxMachine {
         for queued in takeDeliverable(actor) {
             deliver(.envelope(actor: actor.id, epoch: lease.epoch, queued), to: lease.worker)
         }
+        if actor.move?.phase == .leaving { updateReadiness(actor) }
     }
 
     /// Marks envelopes as outstanding, up to the window; expired ones end instead.
@@ -208,6 +215,7 @@ extension MailboxMachine {
         while lease.outstanding < actor.queue.count {
             guard lease.outstanding < window(of: actor, on: worker) else { break }
             let queued = actor.queue[lease.outstanding]
+            if actor.move?.phase == .leaving, queued.sequence > actor.begunUntil { break }
             if isExpired(queued.envelope) {
                 expire(at: lease.outstanding, of: actor)
                 continue

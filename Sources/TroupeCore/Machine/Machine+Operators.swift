@@ -14,6 +14,8 @@ extension MailboxMachine {
     /// Ends an actor: its record, mailbox and dead letters go, and what was queued ends as a dead letter that is not kept.
     mutating func terminate(_ id: ActorID) -> Answer {
         guard let actor = actors[id.key] else { return .noSuchActor }
+        // Whether the other site has it already is not known yet.
+        if actor.move?.phase == .away { return .move(actor.move) }
         let count = actor.storedCount
         voidActivation(actor)
         while !actor.queue.isEmpty {
@@ -25,6 +27,7 @@ extension MailboxMachine {
         unpin(actor.stateReferences)
         announceRoom(actor)
         actor.wantsActivation = false
+        if actor.move?.phase == .leaving { actor.move = nil }
         updateReadiness(actor)
         actors[id.key] = nil
         allKeys.remove(id.key)
@@ -41,6 +44,7 @@ extension MailboxMachine {
 
     mutating func editState(_ id: ActorID, _ state: TurnCommit.NewState) -> Answer {
         guard let actor = actors[id.key] else { return .noSuchActor }
+        if actor.isCarried { return .move(actor.move) }
         voidActivation(actor)
         replaceState(of: actor, with: state)
         updateReadiness(actor)
@@ -48,7 +52,7 @@ extension MailboxMachine {
     }
 
     /// Ends the lease against the worker's will, and tells it.
-    private mutating func voidActivation(_ actor: ActorEntry) {
+    mutating func voidActivation(_ actor: ActorEntry) {
         guard let lease = actor.lease else { return }
         deliver(.stop(actor: actor.id, epoch: lease.epoch), to: lease.worker)
         endLease(actor)

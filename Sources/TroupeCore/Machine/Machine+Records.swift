@@ -9,8 +9,9 @@ extension ActorEntry {
     /// What changes with nearly every operation on the actor; the rest is in the registration's record.
     func encodedProgress() -> [UInt8] {
         var writer = CBORWriter(capacity: 64)
-        // The last part only where other shards have sent something.
-        writer.writeArrayHeader(received.isEmpty ? Self.progressCount : Self.progressCount + 1)
+        // The last parts only where other shards have sent something, and where it goes or something of it has begun.
+        let isGoing = move != nil || begunUntil > 0
+        writer.writeArrayHeader(Self.progressCount + (isGoing ? 2 : received.isEmpty ? 0 : 1))
         writer.writeUnsigned(lastSequence)
         writer.writeUnsigned((isPaused ? 1 : 0) | (wantsActivation ? 2 : 0))
         writer.writeUnsigned(suspectUntil)
@@ -26,12 +27,17 @@ extension ActorEntry {
         for (name, timer) in timers.sorted(by: { $0.key.precedesInBytes($1.key) }) {
             timer.write(named: name, to: &writer)
         }
-        if !received.isEmpty {
+        if !received.isEmpty || isGoing {
             writer.writeMapHeader(received.count)
             for (source, number) in received.sorted(by: { $0.key < $1.key }) {
                 writer.writeInt(source)
                 writer.writeUnsigned(number)
             }
+        }
+        if isGoing {
+            writer.writeArrayHeader(2)
+            writer.writeUnsigned(begunUntil)
+            if let move { move.write(to: &writer) } else { writer.writeNull() }
         }
         return writer.bytes
     }
@@ -48,7 +54,7 @@ extension ActorEntry {
     func restoreProgress(_ bytes: [UInt8]) throws {
         var reader = CBORReader(bytes)
         let count = try reader.readArrayHeader()
-        guard (Self.progressCount...Self.progressCount + 1).contains(count) else {
+        guard (Self.progressCount...Self.progressCount + 2).contains(count) else {
             throw ExchangeError(.corrupt, "an actor's progress has \(count) parts")
         }
         lastSequence = try reader.readUnsigned()
@@ -75,6 +81,11 @@ extension ActorEntry {
                 let source = try reader.readInt()
                 received[source] = try reader.readUnsigned()
             }
+        }
+        if count > Self.progressCount + 1 {
+            try reader.readArray(of: 2)
+            begunUntil = try reader.readUnsigned()
+            move = try reader.readNullIfPresent() ? nil : ActorMove(reading: &reader)
         }
         try reader.finish()
     }

@@ -75,6 +75,8 @@ private struct ActorRecord: Codable {
     var options: ActorOptions
     var incarnation: UInt64
     var createdAt: Timestamp
+    /// The move by which it came.
+    var arrival: String?
 }
 
 private struct WorkerRecord: Codable {
@@ -93,7 +95,7 @@ extension MailboxMachine {
             return try encoder.encode(
                 ActorRecord(
                     id: actor.id, pool: actor.pool, labels: actor.labels, options: actor.options,
-                    incarnation: actor.incarnation, createdAt: actor.createdAt))
+                    incarnation: actor.incarnation, createdAt: actor.createdAt, arrival: actor.arrival))
         case .actor(let key):
             return actors[key]?.encodedProgress()
         case .state(let key):
@@ -251,7 +253,8 @@ extension MailboxMachine {
     private mutating func restore(_ record: ActorRecord) {
         let registration = ActorRegistration(
             id: record.id, pool: record.pool, labels: record.labels, options: record.options, state: [])
-        actors[record.id.key] = ActorEntry(registration, incarnation: record.incarnation, now: record.createdAt)
+        actors[record.id.key] = ActorEntry(
+            registration, arrival: record.arrival, incarnation: record.incarnation, now: record.createdAt)
         allKeys.insert(record.id.key)
         for (name, value) in record.labels {
             keysByLabel[Self.labelKey(name, value), default: SortedKeys()].insert(record.id.key)
@@ -317,6 +320,7 @@ extension MailboxMachine {
     private mutating func restoreLease(_ actor: ActorEntry) {
         guard let lease = actor.lease else { return }
         guard let worker = workers[lease.worker], lease.outstanding <= actor.queue.count else {
+            if lease.outstanding <= actor.queue.count { noteBegun(actor, lease) }
             actor.lease = nil
             note(.actor(actor.id.key))
             return

@@ -5,7 +5,14 @@ extension MailboxMachine {
     mutating func register(_ registration: ActorRegistration) -> Answer {
         let key = registration.id.key
         guard actors[key] == nil else { return .registered(.existed) }
-        let entry = ActorEntry(registration, incarnation: nextCounter(), now: now)
+        make(registration, arrival: nil)
+        return .registered(.created)
+    }
+
+    @discardableResult
+    mutating func make(_ registration: ActorRegistration, arrival: String?) -> ActorEntry {
+        let key = registration.id.key
+        let entry = ActorEntry(registration, arrival: arrival, incarnation: nextCounter(), now: now)
         actors[key] = entry
         allKeys.insert(key)
         for (name, value) in registration.labels {
@@ -16,7 +23,7 @@ extension MailboxMachine {
         note(.actor(key))
         note(.state(key))
         updateReadiness(entry)
-        return .registered(.created)
+        return entry
     }
 
     mutating func send(_ envelopes: [Envelope], from client: ClientID, resuming: Bool) -> Answer {

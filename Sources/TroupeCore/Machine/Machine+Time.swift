@@ -69,7 +69,7 @@ extension MailboxMachine {
         guard let split = entry.key.firstIndex(of: "\u{0}") else { return nil }
         let name = String(entry.key[entry.key.index(after: split)...])
         guard let actor = actors[String(entry.key[..<split])], let timer = actor.timers[name],
-            timer.fireAt.milliseconds == entry.at
+            timer.fireAt.milliseconds == entry.at, !actor.isCarried
         else { return nil }
         return (actor, name, timer)
     }

@@ -198,7 +198,7 @@ extension MailboxMachine {
     mutating func giveBack(_ key: String, isCrash: Bool) {
         guard let actor = actors[key], let lease = actor.lease else { return }
         endLease(actor)
-        if isCrash, lease.outstanding > 0, !actor.id.isSiteMailbox {
+        if isCrash, lease.outstanding > 0, !actor.id.isSiteMailbox, !actor.isCarried {
             actor.suspectUntil = actor.queue[lease.outstanding - 1].sequence
             let sequence = actor.queue[0].sequence
             let attempts = (actor.attempts[sequence] ?? 0) + 1
@@ -215,6 +215,7 @@ extension MailboxMachine {
 
     mutating func endLease(_ actor: ActorEntry) {
         guard let lease = actor.lease else { return }
+        noteBegun(actor, lease)
         actor.lease = nil
         note(.actor(actor.id.key))
         activeByQueue[actor.queueKey, default: 0] -= 1

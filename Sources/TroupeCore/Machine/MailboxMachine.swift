@@ -95,6 +95,11 @@ package struct MailboxMachine: ~Copyable {
         case .forward(let entries, let source): return forward(entries, from: source)
         case .settleOutbox(let settlements): return settleOutbox(settlements)
         case .tick(let budget): return tick(budget: budget)
+        case .divert(let actor, let site): return divert(actor, to: site)
+        case .transfer(let actor): return transfer(of: actor)
+        case .adopt(let transfer): return adopt(transfer)
+        case .endMove(let worker, let actor, let epoch, let end):
+            return endMove(actor, epoch: epoch, by: worker, end)
         case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
             return inspect(operation)
         case .pause(let actor, let isPaused): return pause(actor, isPaused)

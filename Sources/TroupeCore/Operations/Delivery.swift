@@ -22,9 +22,12 @@ package struct Activation: Hashable, Sendable, Codable {
     package var timers: [String]
     /// The first envelopes; later ones come by the lane.
     package var envelopes: [QueuedEnvelope]
+    /// Where it goes: what an endpoint is given to carry has one.
+    package var move: ActorMove?
     package init(
         actor: ActorID, epoch: Epoch, incarnation: UInt64, state: [UInt8], options: ActorOptions,
-        labels: [String: String], timers: [String], envelopes: [QueuedEnvelope]
+        labels: [String: String], timers: [String], envelopes: [QueuedEnvelope],
+        move: ActorMove? = nil
     ) {
         self.actor = actor
         self.epoch = epoch
@@ -34,6 +37,7 @@ package struct Activation: Hashable, Sendable, Codable {
         self.labels = labels
         self.timers = timers
         self.envelopes = envelopes
+        self.move = move
     }
 }
 

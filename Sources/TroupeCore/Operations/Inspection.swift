@@ -10,6 +10,10 @@ public enum ActorStatus: String, Hashable, Sendable, Codable, CaseIterable {
     case dormant
     /// An operator stopped deliveries.
     case paused
+    /// On its way to another site.
+    case moving
+    /// It lives at another site; what it is sent here is forwarded.
+    case moved
 }
 
 /// An actor and its mailbox, in numbers.
@@ -35,12 +39,15 @@ public struct ActorStat: Hashable, Sendable, Codable {
     public var timers: [String]
     /// When the oldest queued envelope was sent.
     public var oldestSentAt: Timestamp?
+    /// Where it goes, or has gone, or would not be taken.
+    public var move: ActorMove?
 
     package init(
         id: ActorID, status: ActorStatus, pool: String, labels: [String: String], options: ActorOptions,
         incarnation: UInt64, worker: WorkerID?, epoch: Epoch?, isPaused: Bool, queuedCount: Int, outstandingCount: Int,
         queuedSizeBytes: Int, deadLetterCount: Int, stateSizeBytes: Int, lastSequence: SequenceNumber,
-        createdAt: Timestamp, timers: [String], oldestSentAt: Timestamp?
+        createdAt: Timestamp, timers: [String], oldestSentAt: Timestamp?,
+        move: ActorMove?
     ) {
         self.id = id
         self.status = status
@@ -60,6 +67,7 @@ public struct ActorStat: Hashable, Sendable, Codable {
         self.createdAt = createdAt
         self.timers = timers
         self.oldestSentAt = oldestSentAt
+        self.move = move
     }
 }
 

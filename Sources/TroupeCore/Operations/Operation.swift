@@ -52,6 +52,16 @@ package enum Operation: Hashable, Sendable, Codable {
     /// Takes out of the outbox what has been brought to its shard.
     case settleOutbox([OutboxSettlement])
 
+    // Other sites
+    /// Sends an actor to another site; without one, lets it stay if it is still here. Answered with its move.
+    case divert(ActorID, to: String?)
+    /// All that another site makes the actor from.
+    case transfer(ActorID)
+    /// Makes an actor that comes from another site.
+    case adopt(ActorTransfer)
+    /// What the other site has said, from the endpoint that holds the actor's mailbox.
+    case endMove(WorkerID, actor: ActorID, epoch: Epoch, MoveEnd)
+
     /// Does what time has brought: ends leases, fires timers, makes delayed actors ready, ends holds. At most `budget`
     /// things of each kind, so that one call stays short.
     case tick(budget: Int)
@@ -104,6 +114,11 @@ package enum Answer: Hashable, Sendable, Codable {
     case objects([String])
     case outbox(OutboxPage)
     case forwarded([ForwardResult])
+    /// Where an actor goes or has gone; also in the place of what cannot be done to one that has.
+    case move(ActorMove?)
+    case transfer(ActorTransfer)
+    /// Why it was not taken; nil if it was, now or before.
+    case adopted(refusal: String?)
     case noSuchActor
     case noSuchDeadLetter
     case noSuchWorker
@@ -136,6 +151,10 @@ extension Operation {
         case .outbox: "outbox"
         case .forward: "forward"
         case .settleOutbox: "settleOutbox"
+        case .divert: "divert"
+        case .transfer: "transfer"
+        case .adopt: "adopt"
+        case .endMove: "endMove"
         case .tick: "tick"
         case .stat: "stat"
         case .state: "state"

@@ -2,7 +2,8 @@ import Logging
 import Synchronization
 import TroupeCore
 
-/// What waits for one site, held under the lease of the site's mailbox: sent while there is a link, committed as it ends.
+/// What waits for one site, held under the lease of the site's mailbox, or of an actor's that has moved there: sent while
+/// there is a link, committed as it ends.
 final class OutboundMail: Sendable {
     let site: String
     let actor: ActorID
@@ -20,6 +21,9 @@ final class OutboundMail: Sendable {
     /// For who sees to it that there is a link: there is something to send, or the lease is over.
     let work = Nudge()
     private let voidness = Atomic<Bool>(false)
+    private let openness: Atomic<Bool>
+    /// Since when nothing is open.
+    private let idleSince = Mutex<Timestamp?>(nil)
     private let alarm = Mutex<Alarm?>(nil)
     /// Learns the same.
     private let onWork = Mutex<(@Sendable () -> Void)?>(nil)
@@ -30,7 +34,9 @@ final class OutboundMail: Sendable {
         _ activation: Activation, shard: any Shard, index: Int, worker: WorkerID, clock: any ExchangeClock,
         logger: Logger
     ) {
-        site = activation.actor.name
+        site = activation.move?.site ?? activation.actor.name
+        let isHeld = activation.move?.phase == .away
+        openness = Atomic(!isHeld)
         actor = activation.actor
         epoch = activation.epoch
         source = "\(index).\(activation.incarnation)"
@@ -38,14 +44,33 @@ final class OutboundMail: Sendable {
         self.worker = worker
         self.clock = clock
         self.logger = logger
-        var machine = OutboundMachine(site: activation.actor.name)
-        machine.take(activation.envelopes, mayHaveBeenSent: true)
+        var machine = OutboundMachine(site: site)
+        machine.take(activation.envelopes, mayHaveBeenSent: !isHeld)
         self.machine = Mutex(machine)
         alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.toSend.poke() } }
     }
 
     /// Whether its lease is over: it neither sends nor commits any more.
     var isVoid: Bool { voidness.load(ordering: .acquiring) }
+
+    /// Whether it may be sent: what an actor is sent waits until the actor is there.
+    var isOpen: Bool { openness.load(ordering: .acquiring) }
+
+    func open() { openness.store(true, ordering: .releasing) }
+
+    /// Whether nothing has been open for that long.
+    func isIdle(for time: Duration) -> Bool {
+        let now = clock.now()
+        guard isOpen, openCount == 0 else {
+            idleSince.withLock { $0 = nil }
+            return false
+        }
+        return idleSince.withLock { since in
+            let begin = since ?? now
+            since = begin
+            return now - begin >= time
+        }
+    }
 
     /// How many messages and calls are not over.
     var openCount: Int { machine.withLock { $0.openCount } }

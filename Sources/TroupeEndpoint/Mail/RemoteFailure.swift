@@ -11,4 +11,11 @@ enum RemoteFailure {
         writer.writeText(String(message.prefix(4096)))
         return writer.bytes
     }
+
+    /// The words of such an error, whoever wrote it.
+    static func message(_ payload: [UInt8]) -> String {
+        struct Written: Decodable { var message: String }
+        let written = try? CBORDecoder().decode(Written.self, from: payload)
+        return written.map { String($0.message.prefix(4096)) } ?? "an error that cannot be read"
+    }
 }

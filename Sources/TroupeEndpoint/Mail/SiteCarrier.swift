@@ -6,11 +6,14 @@ import TroupeCore
     import Glibc
 #endif
 
-/// Holds the mailboxes of other sites at one shard of the exchange, as a worker holds actors: by a lease.
+/// Holds the mailboxes of other sites, and of actors that have moved there, at one shard of the exchange, as a worker holds
+/// actors: by a lease.
 final class SiteCarrier: Sendable {
     private let id = WorkerID.random(prefix: "endpoint-")
     private let index: Int
     private let shard: any Shard
+    private let exchange: Exchange
+    private let watch: OutcomeWatch
     private let clock: any ExchangeClock
     private let logger: Logger
     /// Learns which mails are held, when that changes.
@@ -26,7 +29,8 @@ final class SiteCarrier: Sendable {
     private let state = Mutex(State())
     private let toClaim = Nudge()
 
-    static let pool = "@endpoint"
+    /// After that long without anything an actor's mailbox is given back: there may be more of them than a worker holds.
+    private static let idleTimeMax = Duration.seconds(30)
     private static let lease = Duration.seconds(3)
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
@@ -35,16 +39,22 @@ final class SiteCarrier: Sendable {
     static let window = 1000
 
     init(
-        index: Int, shard: any Shard, clock: any ExchangeClock, logger: Logger, onChange: @escaping @Sendable () -> Void
+        index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
+        onChange: @escaping @Sendable () -> Void
     ) {
         self.index = index
-        self.shard = shard
+        self.shard = exchange.shards[index]
+        self.exchange = exchange
+        self.watch = watch
         self.clock = clock
         self.logger = logger
         self.onChange = onChange
     }
 
-    var mails: [OutboundMail] { state.withLock { Array($0.mails.values) } }
+    private var held: [OutboundMail] { state.withLock { Array($0.mails.values) } }
+
+    /// What may be sent.
+    var mails: [OutboundMail] { held.filter(\.isOpen) }
 
     /// Carries until the task is cancelled, and then gives the mailboxes back.
     func run() async {
@@ -62,7 +72,8 @@ final class SiteCarrier: Sendable {
         let type = TypeDescription(
             name: ActorID.siteType, methods: [], initialState: nil, options: ActorOptions(), isEager: false)
         let registration = WorkerRegistration(
-            id: id, pools: [Self.pool], types: [type], host: hostName(), pid: Int(getpid()), activationsMax: 10_000,
+            id: id, pools: [ActorID.carrierPool], types: [type], host: hostName(), pid: Int(getpid()),
+            activationsMax: 10_000,
             window: Self.window, lease: Self.lease)
         _ = try await shard.perform(.registerWorker(registration))
         state.withLock { $0.registrations += 1 }
@@ -87,13 +98,24 @@ final class SiteCarrier: Sendable {
                     continue
                 }
                 if beat.hasReady { toClaim.poke() }
-                for mail in mails { mail.expire() }
+                for mail in held {
+                    mail.expire()
+                    try await giveBackIfIdle(mail)
+                }
             } catch {
                 if error.code == .closed { return }
                 logger.warning("the endpoint's lease could not be renewed", metadata: ["error": "\(error)"])
             }
             try? await clock.sleep(until: clock.now() + Self.lease / 3)
         }
+    }
+
+    private func giveBackIfIdle(_ mail: OutboundMail) async throws(ExchangeError) {
+        guard !mail.actor.isSiteMailbox, mail.isIdle(for: Self.idleTimeMax) else { return }
+        let operation = Operation.release(id, actor: mail.actor, epoch: mail.epoch, .passivate)
+        guard case .released(let result) = try await shard.perform(operation), result != .busy else { return }
+        mail.void()
+        remove(mail)
     }
 
     private func voidAll() {
@@ -124,6 +146,12 @@ final class SiteCarrier: Sendable {
                             await mail.commitEnds()
                             self.remove(mail)
                         }
+                        guard let mover = mover(of: mail, activation) else { continue }
+                        group.addTask {
+                            guard await mover.run() else { return }
+                            mail.open()
+                            self.onChange()
+                        }
                     }
                     if result.hasMore { toClaim.poke() }
                 } catch {
@@ -147,6 +175,14 @@ final class SiteCarrier: Sendable {
         old?.void()
         onChange()
         return mail
+    }
+
+    /// Who brings an actor that is not there yet.
+    private func mover(of mail: OutboundMail, _ activation: Activation) -> ActorMover? {
+        guard let move = activation.move, move.phase == .away else { return nil }
+        return ActorMover(
+            mail: mail, move: move, shard: shard, index: index, worker: id, exchange: exchange, watch: watch,
+            clock: clock, logger: logger)
     }
 
     private func remove(_ mail: OutboundMail) {

@@ -102,6 +102,28 @@ struct SiteNames: Sendable {
 
     static let referencesMax = 10_000
 
+    /// An actor that comes from the peer. Its moves bear the peer's name, so that no site can answer for another's.
+    func arriving(_ transfer: ActorTransfer) throws(ExchangeError) -> ActorTransfer {
+        guard (1...64).contains(transfer.id.utf8.count), transfer.timers.count <= ActorTransfer.timersMax else {
+            throw ExchangeError(
+                .invalidArgument,
+                "a move has an id of up to 64 bytes and up to \(ActorTransfer.timersMax) timers, and this one has "
+                    + "\(transfer.timers.count)")
+        }
+        for timer in transfer.timers {
+            guard case .set(let name, _, _, _, _) = timer, (1...1000).contains(name.utf8.count),
+                !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
+            else {
+                throw ExchangeError(
+                    .invalidArgument, "the name of a timer takes 1 to 1000 bytes without control characters")
+            }
+        }
+        var transfer = transfer
+        transfer.id = try CallID(checking: "\(peer)/\(transfer.id)").text
+        transfer.registration.stateReferences = []
+        return transfer
+    }
+
     static let uncountedSizeBytesMax = 32 << 10
 
     /// A century, in milliseconds: what the peer says is not to overflow anything.
@@ -132,6 +154,10 @@ extension SiteNames {
             return .deadLetters(try local(actor), after: after, limit: limit)
         case .requeue(let actor, let sequence): return .requeue(try local(actor), sequence)
         case .discard(let actor, let sequence): return .discard(try local(actor), sequence)
+        case .divert(let actor, let other): return .divert(try local(actor), to: other)
+        case .adopt(var transfer):
+            transfer.registration.id = try local(transfer.registration.id)
+            return .adopt(transfer)
         case .list(let filter, let after, let limit):
             return .list(filter, after: try localIfAny(after), limit: limit)
         case .actorsWithDeadLetters(let after, let limit):

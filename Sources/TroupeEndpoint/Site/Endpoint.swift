@@ -78,8 +78,9 @@ package final class Endpoint: Service {
         }
         let changes = changes
         let clock = clock
-        carriers = exchange.shards.enumerated().map { index, shard in
-            SiteCarrier(index: index, shard: shard, clock: clock, logger: logger) { changes.poke() }
+        let watch = local.watch
+        carriers = exchange.shards.indices.map { index in
+            SiteCarrier(index: index, of: exchange, watch: watch, clock: clock, logger: logger) { changes.poke() }
         }
         paths = Paths(
             key: configuration.key, credentials: credentials, ice: configuration.ice,
@@ -192,14 +193,14 @@ package final class Endpoint: Service {
         options.mailboxCountMax = 1_000_000
         options.mailboxSizeBytesMax = 8 << 30
         let registration = ActorRegistration(
-            id: try ActorID(mailboxOfSite: site), pool: SiteCarrier.pool, options: options, state: [0xF6])
+            id: try ActorID(mailboxOfSite: site), pool: ActorID.carrierPool, options: options, state: [0xF6])
         _ = try await exchange.shard(of: registration.id).perform(.register(registration))
     }
 
     /// Tells all who join the exchange which site they are at.
     private func registerSelf() async throws {
         let registration = ActorRegistration(
-            id: try ActorID(mailboxOfSite: configuration.site), pool: SiteCarrier.pool,
+            id: try ActorID(mailboxOfSite: configuration.site), pool: ActorID.carrierPool,
             labels: [LocalSiteName.label: LocalSiteName.labelValue], state: [0xF6])
         _ = try await exchange.shard(of: registration.id).perform(.register(registration))
         guard let found = try await LocalSiteName.read(from: exchange), found != configuration.site else { return }

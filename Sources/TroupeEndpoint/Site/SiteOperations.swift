@@ -24,9 +24,13 @@ struct SiteOperations: Sendable {
             return refused("site \(names.own) cannot read what it is asked: \(error)")
         }
         guard policy.permits(operation) else {
-            return refused(
-                "site \(names.own) does not let site \(names.peer) '\(operation.name)': operations= in its trust file "
-                    + "says what it may")
+            var remedy = "operations= in its trust file says what it may"
+            if case .adopt(let transfer) = operation {
+                remedy =
+                    "operations= in its trust file has to be 'spawn' or 'operate', and calls= to name all of "
+                    + transfer.registration.id.type
+            }
+            return refused("site \(names.own) does not let site \(names.peer) '\(operation.name)': \(remedy)")
         }
         do {
             var local = try SiteNames.localized(operation, at: names.own)
@@ -38,6 +42,8 @@ struct SiteOperations: Sendable {
             case .editState(let actor, var state):
                 state.references = references
                 local = .editState(actor, state)
+            case .adopt(let transfer):
+                local = .adopt(try names.arriving(transfer))
             default: break
             }
             return Outcome(.committed, payload: try CBOREncoder().encode(await answer(local, names)))
@@ -63,8 +69,10 @@ struct SiteOperations: Sendable {
     private func answer(_ operation: Operation, _ names: SiteNames) async throws(ExchangeError) -> Answer {
         switch operation {
         case .register(let registration): return try await ask(registration.id, operation)
+        case .adopt(let transfer): return try await ask(transfer.registration.id, operation)
         case .stat(let actor), .state(let actor), .peek(let actor, _, _), .pause(let actor, _), .terminate(let actor),
-            .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _):
+            .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _),
+            .divert(let actor, _):
             return try await ask(actor, operation)
         case .outcome(let id, _):
             return try await firstKnown(try names.asked(id))

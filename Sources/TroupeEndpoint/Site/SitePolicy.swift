@@ -26,21 +26,29 @@ package struct SitePolicy: Hashable, Sendable {
         return calls.contains("*") || calls.contains(type) || calls.contains("\(type).\(method)")
     }
 
+    /// Whether it may call all methods of a type.
+    private func permits(type: String) -> Bool {
+        !type.hasPrefix("@") && (calls.contains("*") || calls.contains(type))
+    }
+
     func permits(store: String) -> Bool { stores.contains("*") || stores.contains(store) }
 
     func permits(_ operation: Operation) -> Bool {
         switch operation {
         case .stat(let actor): operations != .none && !actor.type.hasPrefix("@")
         case .list, .workers, .types, .shardStat, .outcome: operations != .none
+        case .adopt(let transfer):
+            (operations == .spawn || operations == .operate) && permits(type: transfer.registration.id.type)
         case .register(let registration):
             (operations == .spawn || operations == .operate) && !registration.id.type.hasPrefix("@")
         case .state(let actor), .peek(let actor, _, _), .pause(let actor, _), .terminate(let actor),
-            .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _):
+            .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _),
+            .divert(let actor, _):
             operations == .operate && !actor.type.hasPrefix("@")
         case .actorsWithDeadLetters, .drainWorker, .cancel: operations == .operate
         case .send, .receive, .registerWorker, .heartbeat, .claim, .deliveries, .commit, .release, .deregister,
             .hold, .collected, .keep, .counted, .foreignObjects, .condemn, .condemned, .acquit, .outbox, .forward,
-            .settleOutbox, .tick:
+            .settleOutbox, .tick, .transfer, .endMove:
             false
         }
     }

@@ -33,9 +33,15 @@ extension Answer {
             return .outcome(try row.outcome())
         case .cancel: return .cancelled(try word(reply))
         case .release: return .released(try releaseResult(reply))
-        case .deregister, .hold, .collected, .acquit, .settleOutbox, .pause, .editState, .requeue, .discard,
-            .registerWorker:
+        case .deregister, .hold, .collected, .acquit, .settleOutbox, .pause, .requeue, .discard, .registerWorker:
             return .done
+        case .editState: return try refusingMove(reply) ?? .done
+        case .divert, .endMove:
+            var row = try ReplyRow(reply)
+            return .move(try row.move())
+        case .adopt:
+            var row = try ReplyRow(reply)
+            return .adopted(refusal: row.isAtEnd ? nil : try row.text())
         case .drainWorker: return reply.isNull ? .noSuchWorker : .done
         case .heartbeat: return .heartbeat(try heartbeat(reply))
         case .claim: return reply.isNull ? .noSuchWorker : .claimed(try claimResult(reply))
@@ -46,9 +52,10 @@ extension Answer {
             var row = try ReplyRow(reply)
             return .ticked(nextDue: try row.optional { row throws(ExchangeError) in try row.timestamp() })
         case .terminate:
+            if let moved = try refusingMove(reply) { return moved }
             var row = try ReplyRow(reply)
             return .terminated(envelopes: try row.integer())
-        case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
+        case .stat, .state, .transfer, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat:
             return try inspected(operation, reply)
         case .condemn, .condemned, .keep, .counted, .foreignObjects:
             return .objects((reply.array ?? []).compactMap(\.text))
@@ -119,10 +126,10 @@ extension Answer {
         let about = try RecordCoding.about(row.bytes())
         let state = try row.bytes()
         let timers = try row.texts().sorted { $0.precedesInBytes($1) }
+        let envelopes = try row.rows { row throws(ExchangeError) in try row.queued() }
         return Activation(
             actor: actor, epoch: epoch, incarnation: incarnation, state: state, options: about.options,
-            labels: about.labels, timers: timers,
-            envelopes: try row.rows { row throws(ExchangeError) in try row.queued() })
+            labels: about.labels, timers: timers, envelopes: envelopes, move: try row.move())
     }
 
     // MARK: Other shards
@@ -152,7 +159,8 @@ extension Answer {
         case .stat:
             var row = try ReplyRow(reply)
             return .stat(try stat(&row))
-        case .state: return reply.bytes.map { .state($0) } ?? .noSuchActor
+        case .state: return try refusingMove(reply) ?? reply.bytes.map { .state($0) } ?? .noSuchActor
+        case .transfer: return .transfer(try transfer(reply))
         case .list:
             var row = try ReplyRow(reply)
             let stats = try row.rows { row throws(ExchangeError) in try stat(&row) }
@@ -195,7 +203,7 @@ extension Answer {
             queuedSizeBytes: try row.integer(), deadLetterCount: try row.integer(),
             stateSizeBytes: try row.integer(), lastSequence: try row.number(), createdAt: try row.timestamp(),
             timers: try row.texts().sorted { $0.precedesInBytes($1) },
-            oldestSentAt: try row.optional { row throws(ExchangeError) in try row.timestamp() })
+            oldestSentAt: try row.optional { row throws(ExchangeError) in try row.timestamp() }, move: try row.move())
     }
 
     private static func deadLetter(_ row: inout ReplyRow) throws(ExchangeError) -> DeadLetter {

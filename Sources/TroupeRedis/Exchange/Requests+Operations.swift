@@ -4,7 +4,13 @@ extension ScriptCall {
     static func ofCaller(_ operation: Operation) -> ScriptCall {
         ScriptCall(.callers, operation) { writer in
             switch operation {
-            case .register(let registration): put(registration, to: &writer)
+            case .register(let registration): put(registration, arrival: nil, to: &writer)
+            case .adopt(let transfer):
+                put(transfer.registration, arrival: transfer.id, to: &writer)
+                writer.put("call", ActorTransfer.callID(transfer.id).text)
+                writer.put("timers", transfer.timers) { writer, change in
+                    writer.map { put(change, to: &$0) }
+                }
             case .receive(let client, let cursor, let max):
                 writer.put("client", client.text)
                 writer.put("after", StreamPosition(cursor)?.next)
@@ -26,7 +32,9 @@ extension ScriptCall {
         }
     }
 
-    private static func put(_ registration: ActorRegistration, to writer: inout RequestWriter) {
+    private static func put(
+        _ registration: ActorRegistration, arrival: String?, to writer: inout RequestWriter
+    ) {
         writer.put("key", registration.id.key)
         writer.put("eager", registration.isEager)
         writer.put("refs", registration.stateReferences)
@@ -43,6 +51,7 @@ extension ScriptCall {
             writer.put("backoffMax", options.backoffMax.wholeMilliseconds)
             writer.put("reentrant", options.isReentrant)
             writer.put("labels", registration.labels.map { label($0.key, $0.value) })
+            writer.put("arrival", arrival)
         }
     }
 
@@ -115,10 +124,26 @@ extension ScriptCall {
         }
     }
 
+    static func moving(_ operation: Operation) -> ScriptCall {
+        ScriptCall(.moving, operation) { writer in
+            switch operation {
+            case .divert(let actor, let site):
+                writer.put("key", actor.key)
+                writer.put("site", site)
+            case .endMove(let worker, let actor, let epoch, let end):
+                writer.put("worker", worker.text)
+                writer.put("key", actor.key)
+                writer.put("epoch", epoch)
+                if case .refused(let reason) = end { writer.put("refusal", blob: Array(reason.utf8)) }
+            default: preconditionFailure("\(operation.name) is not of moves")
+            }
+        }
+    }
+
     static func inspection(_ operation: Operation) -> ScriptCall {
         ScriptCall(.inspect, operation) { writer in
             switch operation {
-            case .stat(let actor), .state(let actor): writer.put("key", actor.key)
+            case .stat(let actor), .state(let actor), .transfer(let actor): writer.put("key", actor.key)
             case .list(let filter, let after, let limit): put(filter, after: after, limit: limit, to: &writer)
             case .peek(let actor, let after, let limit), .deadLetters(let actor, let after, let limit):
                 writer.put("key", actor.key)

@@ -41,17 +41,19 @@ extension ScriptCall {
             }
         case .commit(let worker, let turns):
             return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker, at: place) }
-        case .register, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
+        case .register, .adopt, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
             return [ofCaller(operation)]
         case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox, .keep:
             return [across(operation)]
+        case .divert, .endMove:
+            return [moving(operation)]
         case .registerWorker, .heartbeat, .claim, .release, .deregister, .drainWorker:
             return [ofWorker(operation, at: place)]
         case .tick(let budget):
             return [ScriptCall(.tick) { $0.put("budget", budget) }]
         case .pause, .terminate, .editState, .requeue, .discard:
             return [ofOperator(operation)]
-        case .stat, .state, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat,
+        case .stat, .state, .transfer, .list, .peek, .deadLetters, .actorsWithDeadLetters, .workers, .types, .shardStat,
             .counted, .foreignObjects:
             return [inspection(operation)]
         }
@@ -157,7 +159,7 @@ extension ScriptCall {
         }
     }
 
-    private static func put(_ change: TimerChange, to writer: inout RequestWriter) {
+    static func put(_ change: TimerChange, to writer: inout RequestWriter) {
         switch change {
         case .set(let name, let delay, let interval, let method, let arguments):
             writer.put("name", name)
@@ -174,7 +176,7 @@ extension ScriptCall {
 extension Operation {
     fileprivate var grows: Bool {
         switch self {
-        case .register, .forward, .editState: true
+        case .register, .adopt, .forward, .editState: true
         // Its object is to be put next; the end of a hold frees.
         case .hold(_, let duration), .keep(_, _, let duration): duration > .zero
         default: false

@@ -117,6 +117,7 @@ extension Troupe {
     /// Ends an actor for good: its state, mailbox and dead letters go.
     public func terminate(_ actor: ActorID) async throws {
         let answer = try await perform(.terminate(actor), on: actor)
+        if case .move(let move?) = answer { throw TroupeError(move.refusal(of: actor)) }
         guard case .terminated = answer else {
             throw TroupeError(.noSuchActor, "there is no actor \(actor) in \(address)")
         }

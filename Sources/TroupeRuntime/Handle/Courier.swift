@@ -20,6 +20,8 @@ package final class Courier: Sendable {
     private static let receiptWait = Duration.seconds(10)
     private static let lostReplyAge = Duration.seconds(5)
     private static let cancelWait = Duration.seconds(1)
+    /// How often an actor may have moved on since.
+    private static let hopsMax = 8
     private static let siteWait = Duration.seconds(10)
     /// How often another site is asked.
     private static let siteInterval = Duration.milliseconds(250)
@@ -211,7 +213,7 @@ package final class Courier: Sendable {
             return Outcome(.pending)
         }
         let isThere = outcome.payload == SiteRequest.taken || (outcome.status == .unknown && !target.site.isEmpty)
-        return isThere ? try await askSite(id, target, until: deadline) : outcome
+        return isThere ? try await follow(id, target, outcome, until: deadline) : outcome
     }
 
     private func ask(_ id: CallID, target: ActorID) async throws -> Outcome {
@@ -225,10 +227,39 @@ package final class Courier: Sendable {
         return outcome
     }
 
+    /// Asks where the message went; and from there on, where its actor has moved.
+    private func follow(
+        _ id: CallID, _ target: ActorID, _ known: Outcome, until deadline: Timestamp?
+    ) async throws -> Outcome {
+        let first = target.site.isEmpty ? try await site(of: target, by: exchange.shard(of: target)) : target.site
+        guard var last = first else { return known }
+        var outcome = try await askSite(id, last, until: deadline)
+        guard outcome.payload == SiteRequest.taken, let own = try await LocalSiteName.read(from: exchange) else {
+            return outcome
+        }
+        // A site calls what comes from another one by that one's name.
+        var call = "\(own)!\(id)"
+        for _ in 0..<Self.hopsMax where outcome.payload == SiteRequest.taken {
+            let shard = SiteShard(last, by: self, waiting: Self.siteWait)
+            guard let next = try await site(of: target, by: shard) else { return outcome }
+            call = "\(last)!\(call)"
+            last = next
+            outcome = try await askSite(CallID(unchecked: call), last, until: deadline)
+        }
+        return outcome
+    }
+
+    /// Where an actor has moved from there.
+    private func site(of actor: ActorID, by shard: any Shard) async throws -> String? {
+        let id = try ActorID(type: actor.type, name: actor.name)
+        guard case .stat(let stat)? = try? await shard.perform(.stat(id)) else { return nil }
+        return stat.move?.phase == .moved ? stat.move?.site : nil
+    }
+
     /// Asks the site that has taken a message what became of it there, until it is known or the time is over. Not to reach
     /// the site is to wait.
-    private func askSite(_ id: CallID, _ target: ActorID, until deadline: Timestamp?) async throws -> Outcome {
-        let shard = SiteShard(target.site, by: self, waiting: Self.siteWait)
+    private func askSite(_ id: CallID, _ site: String, until deadline: Timestamp?) async throws -> Outcome {
+        let shard = SiteShard(site, by: self, waiting: Self.siteWait)
         while true {
             if case .outcome(let outcome)? = try? await shard.perform(.outcome(id, watcher: nil)),
                 outcome.status != .pending

@@ -1,5 +1,5 @@
 import CBOR
-import Distributed
+public import Distributed
 public import TroupeCore
 import TroupeStore
 
@@ -51,6 +51,36 @@ extension Troupe {
         let answer = try await perform(.list(filter, after: start, limit: limit), atSite: site)
         guard case .page(let page) = answer else { throw TroupeError(answer.unexpected("list")) }
         return try page.actors.map { try handle(type, named: $0.id.name, at: site) }
+    }
+
+    /// Moves an actor to another site: what it has begun ends here, what waits for it goes along, and its handles keep their
+    /// meaning, since what is sent to it here is forwarded from then on.
+    ///
+    /// Who waits may go or die; the move goes on.
+    ///
+    /// - Parameters:
+    ///   - site: as the endpoint's trust file names it. It must let this site make actors, and call all of this type.
+    ///   - time: how long to wait. When it is over, an actor that has not left stays.
+    /// - Throws: ``TroupeError``: `notMoved` with the reason if it stays; `noSuchActor`; `deadlineExceeded` with what is left.
+    public func move(_ actor: ActorID, to site: String, waiting time: Duration = .seconds(60)) async throws {
+        try await self.site.refresh()
+        let actor = self.site.localized(actor)
+        guard site != siteName else {
+            throw TroupeError(.notMoved, "\(actor) cannot be moved to site \(site), which is this one")
+        }
+        let home: any Shard =
+            actor.site.isEmpty
+            ? courier.exchange.shard(of: actor) : SiteShard(actor.site, by: courier, waiting: .seconds(10))
+        let relocation = Relocation(
+            actor, to: site, from: home, asking: actor.site.isEmpty ? courier : nil, clock: courier.clock)
+        _ = try await relocation.run(waiting: time)
+    }
+
+    /// Moves an actor to another site, by its handle.
+    public func move<Act: DistributedActor>(
+        _ actor: Act, to site: String, waiting time: Duration = .seconds(60)
+    ) async throws where Act.ID == ActorID {
+        try await move(actor.id, to: site, waiting: time)
     }
 
     /// Runs `body` with a capability for the calls it makes to other sites: the right to what their trust files do not let

@@ -128,7 +128,8 @@ extension ClaimResult {
 
 extension Activation {
     fileprivate func write(to writer: inout CBORWriter) {
-        writer.writeArrayHeader(8)
+        // The last part only where it goes somewhere.
+        writer.writeArrayHeader(move == nil ? 8 : 9)
         writer.writeText(actor.description)
         writer.writeUnsigned(epoch)
         writer.writeUnsigned(incarnation)
@@ -138,10 +139,12 @@ extension Activation {
         writer.write(texts: timers)
         writer.writeArrayHeader(envelopes.count)
         for envelope in envelopes { envelope.write(to: &writer) }
+        move?.write(to: &writer)
     }
 
     fileprivate init(reading reader: inout CBORReader) throws {
-        try reader.readArray(of: 8)
+        let count = try reader.readArrayHeader()
+        guard count == 8 || count == 9 else { throw ExchangeError.unknownKind("activation", UInt64(count)) }
         actor = try ActorID(parsing: reader.readText())
         epoch = try reader.readUnsigned()
         incarnation = try reader.readUnsigned()
@@ -150,5 +153,6 @@ extension Activation {
         labels = try reader.readTextMap()
         timers = try reader.readTexts()
         envelopes = try reader.readItems { try QueuedEnvelope(reading: &$0) }
+        move = count == 9 ? try ActorMove(reading: &reader) : nil
     }
 }

@@ -1,17 +1,6 @@
 /// Ends of leases, attempts and envelopes that are put aside.
 enum Endings {
     static let source = #"""
-        local function endLease(actor)
-          local live, queue = actor.live, actor.fixed.queue
-          local lease = live.lease
-          if not lease then return end
-          live.lease, actor.isChanged = nil, true
-          call('HINCRBY', base .. ':active', queue, -1)
-          if goneWorkers[lease.worker] then return end
-          call('ZREM', base .. ':held:' .. lease.worker, actor.key)
-          call('HINCRBY', base .. ':worker:' .. lease.worker, 'queue:' .. queue, -1)
-        end
-
         local function backoff(actor, attempts)
           local doubled = actor.fixed.backoffBase * 2 ^ math.min(math.max(attempts - 1, 0), 20)
           return math.min(doubled, actor.fixed.backoffMax)
@@ -65,7 +54,7 @@ enum Endings {
           if not lease then return end
           endLease(actor)
           -- What waits for another site is not run here: the death of whoever carries it says nothing of it.
-          local isRun = string.sub(key, 1, 6) ~= '@site/'
+          local isRun = string.sub(key, 1, 6) ~= '@site/' and not isCarried(actor)
           if isCrash and lease.outstanding > 0 and isRun then
             actor.live.suspect = lease.upTo
             local entry = readQueue(actor, 0, 1)[1]

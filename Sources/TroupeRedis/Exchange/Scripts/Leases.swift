@@ -44,9 +44,14 @@ enum Leases {
 
         -- Gives the lease; nil if nothing was left to do, because what waited had expired.
         local function activate(actor, worker)
+          local queue = queueOf(actor)
           dropExpired(actor)
+          leaveIfDone(actor)
           local live, fixed = actor.live, actor.fixed
-          if live.count == 0 and not live.wants then return nil end
+          if not hasWork(actor) or queueOf(actor) ~= queue then
+            updateReadiness(actor)
+            return nil
+          end
           local epoch = nextCounter()
           live.lease = {
             worker = worker.id, epoch = epoch, commits = 0, outstanding = 0, upTo = 0, window = worker.window,
@@ -54,24 +59,24 @@ enum Leases {
           actor.isChanged = true
           worker.held = worker.held + 1
           call('ZADD', base .. ':held:' .. worker.id, 0, actor.key)
-          call('HINCRBY', base .. ':worker:' .. worker.id, 'queue:' .. fixed.queue, 1)
-          call('HINCRBY', base .. ':active', fixed.queue, 1)
+          call('HINCRBY', base .. ':worker:' .. worker.id, 'queue:' .. queue, 1)
+          call('HINCRBY', base .. ':active', queue, 1)
           local about, state, timers = describe(actor)
           local envelopes = {}
           for index, entry in ipairs(takeDeliverable(actor)) do
             local attempts = attemptsOf(actor, entry.sequence)
             envelopes[index] = { entry.sequence, attempts, entry.header.cleared or 0, entry.body }
           end
-          return { fixed.id, epoch, fixed.incarnation, about, state, timers, envelopes }
+          return { fixed.id, epoch, fixed.incarnation, about, state, timers, envelopes, describeMove(actor) }
         end
 
         local function claimOnly(key, worker)
           local actor = loadActor(key)
           if not actor then return 'noactor' end
           local live = actor.live
-          if live.lease or live.paused then return { {}, 0 } end
+          if live.lease or live.paused or isCarried(actor) then return { {}, 0 } end
           if live.delayedUntil then call('ZREM', base .. ':due:delays', key) end
-          if live.readySince then call('ZREM', base .. ':ready:' .. actor.fixed.queue, key) end
+          if live.readySince then call('ZREM', base .. ':ready:' .. queueOf(actor), key) end
           live.delayedUntil, live.wants, live.readySince, actor.isChanged = nil, true, nil, true
           return { { activate(actor, worker) }, 0 }
         end

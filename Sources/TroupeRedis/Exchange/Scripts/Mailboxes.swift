@@ -103,6 +103,7 @@ enum Mailboxes {
             local entries = isLast and { fresh } or readQueue(actor, lease.upTo, room)
             if #entries == 0 then break end
             for _, entry in ipairs(entries) do
+              if isLeaving(actor) and entry.sequence > (live.begun or 0) then return taken end
               if isExpired(entry.header) then
                 expire(entry, actor)
               else
@@ -115,13 +116,41 @@ enum Mailboxes {
           return taken
         end
 
+        local updateReadiness
+
         local function deliverMore(actor, fresh)
           local lease = actor.live.lease
-          if not lease or lease.outstanding >= actor.live.count then return end
+          if not lease then return end
+          if lease.outstanding >= actor.live.count then return isLeaving(actor) and updateReadiness(actor) end
           for _, entry in ipairs(takeDeliverable(actor, fresh)) do
             local numbers = { text(lease.epoch), text(entry.sequence), attemptsOf(actor, entry.sequence),
               entry.header.cleared or 0 }
             deliver(lease.worker, 'envelope', actor.fixed.id, 'turn', table.concat(numbers, ' '), 'body', entry.body)
+          end
+          if isLeaving(actor) then updateReadiness(actor) end
+        end
+
+        -- Ends the lease against the worker's will, and tells it.
+        local function voidActivation(actor)
+          local lease = actor.live.lease
+          if not lease then return end
+          deliver(lease.worker, 'stop', actor.fixed.id, 'epoch', lease.epoch)
+          endLease(actor)
+        end
+
+        -- Hands an actor that is to leave, and of which nothing has begun, to the endpoint. A paused one waits until it
+        -- is resumed.
+        local function leaveIfDone(actor)
+          local live = actor.live
+          if not isLeaving(actor) or live.paused or (live.lease and live.lease.outstanding > 0) then return end
+          local first = live.count > 0 and readQueue(actor, 0, 1)[1]
+          if first and first.sequence <= (live.begun or 0) then return end
+          voidActivation(actor)
+          if live.readySince then call('ZREM', base .. ':ready:' .. queueOf(actor), actor.key) end
+          if live.delayedUntil then call('ZREM', base .. ':due:delays', actor.key) end
+          live.readySince, live.delayedUntil, live.move.phase, actor.isChanged = nil, nil, 'away', true
+          for _, name in ipairs(live.timers and call('HKEYS', base .. ':timers:' .. actor.key) or {}) do
+            call('ZREM', base .. ':due:timers', actor.key .. '\0' .. name)
           end
         end
 
@@ -141,10 +170,10 @@ enum Mailboxes {
         end
 
         -- Puts the actor among the ready ones, or takes it out, as its mailbox and lease have it.
-        local function updateReadiness(actor)
-          local live, queue = actor.live, actor.fixed.queue
-          local hasWork = live.count > 0 or live.wants
-          local isReady = not live.lease and not live.paused and not live.delayedUntil and hasWork
+        function updateReadiness(actor)
+          leaveIfDone(actor)
+          local live, queue = actor.live, queueOf(actor)
+          local isReady = not live.lease and not live.paused and not live.delayedUntil and hasWork(actor)
           if isReady and not live.readySince then
             live.readySince, actor.isChanged = now, true
             call('ZADD', base .. ':ready:' .. queue, now, actor.key)

@@ -3,14 +3,6 @@ enum Operators {
     static let operate = #"""
         local operations = {}
 
-        -- Ends the lease against the worker's will, and tells it.
-        local function voidActivation(actor)
-          local lease = actor.live.lease
-          if not lease then return end
-          deliver(lease.worker, 'stop', actor.fixed.id, 'epoch', lease.epoch)
-          endLease(actor)
-        end
-
         function operations.pause(actor)
           actor.live.paused, actor.isChanged = request.paused or nil, true
           deliverMore(actor)
@@ -19,6 +11,7 @@ enum Operators {
         end
 
         function operations.editState(actor)
+          if isCarried(actor) then return { 'move', describeMove(actor) } end
           voidActivation(actor)
           replaceState(actor, blob(1), request.refs)
           updateReadiness(actor)
@@ -95,6 +88,8 @@ enum Operators {
         -- kept.
         function operations.terminate(actor)
           local live = actor.live
+          -- Whether the other site has it already is not known yet.
+          if live.move and live.move.phase == 'away' then return { 'move', describeMove(actor) } end
           local count = live.count + live.dead
           voidActivation(actor)
           while live.count > 0 do
@@ -110,6 +105,7 @@ enum Operators {
           unpin(stateReferences(actor))
           announceRoom(actor)
           live.wants = nil
+          if isLeaving(actor) then live.move = nil end
           updateReadiness(actor)
           deleteKeys(actor)
           return { count }
@@ -128,13 +124,16 @@ enum Operators {
           local live, fixed, lease = actor.live, actor.fixed, actor.live.lease
           local key = base .. ':actor:' .. actor.key
           local first = live.count > 0 and readQueue(actor, 0, 1)[1]
-          local status = live.paused and 'paused' or lease and 'active' or live.delayedUntil and 'delayed'
+          local phase = live.move and live.move.phase
+          local status = phase == 'moved' and 'moved' or (phase == 'leaving' or phase == 'away') and 'moving'
+            or live.paused and 'paused' or lease and 'active' or live.delayedUntil and 'delayed'
             or live.readySince and 'ready' or 'dormant'
           return {
             fixed.id, status, call('HGET', key, 'about'), fixed.incarnation, lease and lease.worker or false,
             lease and lease.epoch or false, live.paused and 1 or 0, live.count, lease and lease.outstanding or 0,
             live.size, live.dead, call('HSTRLEN', key, 'state'), live.last, fixed.created,
             live.timers and call('HKEYS', base .. ':timers:' .. actor.key) or {}, first and first.header.at or false,
+            describeMove(actor),
           }
         end
 
@@ -143,7 +142,28 @@ enum Operators {
           return actor and stat(actor) or 'noactor'
         end
 
-        function operations.state() return call('HGET', base .. ':actor:' .. request.key, 'state') end
+        function operations.state()
+          local actor = loadActor(request.key)
+          if not actor then return 'noactor' end
+          local move = actor.live.move
+          if move and move.phase == 'moved' then return { 'move', describeMove(actor) } end
+          return call('HGET', base .. ':actor:' .. request.key, 'state')
+        end
+
+        function operations.transfer()
+          local actor = loadActor(request.key)
+          if not actor then return 'noactor' end
+          local live, key = actor.live, base .. ':actor:' .. request.key
+          local about, state = unpack(call('HMGET', key, 'about', 'state'))
+          local timers, packed = {}, live.timers and call('HGETALL', base .. ':timers:' .. request.key) or {}
+          for index = 1, #packed, 2 do
+            local timer = cmsgpack.unpack(packed[index + 1])
+            table.insert(timers, { packed[index], math.max(0, timer.fireAt - now), timer.interval or false, timer.method,
+              timer.arguments })
+          end
+          return { actor.fixed.id, about, state, stateReferences(actor), live.wants and 1 or 0,
+            live.move and live.move.number or 0, timers }
+        end
 
         -- Walks the index of the label, or of all actors, in which a type's actors are neighbours.
         function operations.list()

@@ -2,7 +2,7 @@ internal import TroupeCore
 
 /// A server-side function: some operations over the keys of one shard.
 enum Script: String, CaseIterable, Hashable, Sendable {
-    case send, callers, claim, workers, commit, tick, operate, across, inspect, open
+    case send, callers, claim, workers, commit, tick, operate, across, moving, inspect, open
 
     /// Whether its reply comes with the shard's marks; one that changes nothing has none.
     var isMarked: Bool { self != .inspect }
@@ -24,6 +24,7 @@ enum Script: String, CaseIterable, Hashable, Sendable {
         case .tick: Time.tick
         case .operate: Operators.operate
         case .across: Across.operations
+        case .moving: Moving.operations
         case .inspect: Operators.inspect
         case .open: Opening.open
         }
@@ -94,7 +95,8 @@ struct ScriptLibrary: Sendable {
 
     private static func body(_ limits: ShardLimits) -> String {
         let shared = [
-            constants(limits), Prelude.source, Objects.source, Outcomes.source, Mailboxes.source, Endings.source,
+            constants(limits), Prelude.source, Objects.source, Outcomes.source, Moving.source, Mailboxes.source,
+            Endings.source,
             Across.outbox, "local serve = {}\n",
         ]
         return (shared + Script.allCases.map { "do\n\($0.source)\nend\n" }).joined()
@@ -107,6 +109,7 @@ struct ScriptLibrary: Sendable {
         let retention = limits.outcomeRetention.wholeMilliseconds
         return """
             local limits = {
+              carrierQueue = '\(ActorID.carrierPool)/\(ActorID.siteType)',
               envelopeSizeBytesMax = \(limits.envelopeSizeBytesMax), outcomeRetention = \(retention),
               outcomesMax = \(max(0, limits.outcomesMax)), receiptsMax = \(max(0, limits.receiptsMax)),
               blockedClientsMax = \(limits.blockedClientsMax), watchersMax = \(limits.watchersMax),

@@ -72,7 +72,7 @@ enum Sending {
           if answer then return answer end
           if actor.live.blocked then forgive(client, actor) end
           local sequence = enqueue(packed, header, body, actor, true)
-          local isHosted = actor.live.lease or call('LLEN', base .. ':ring:' .. actor.fixed.queue) > 0
+          local isHosted = actor.live.lease or call('LLEN', base .. ':ring:' .. queueOf(actor)) > 0
           return { 'accepted', sequence, isHosted and 1 or 0 }
         end
 
@@ -88,9 +88,7 @@ enum Sending {
     static let callers = #"""
         local operations = {}
 
-        function operations.register()
-          local key = request.key
-          if loadActor(key) then return 'existed' end
+        local function make(key)
           local fixed = request.fixed
           fixed.incarnation, fixed.created = nextCounter(), now
           local live = { last = 0, count = 0, size = 0, dead = 0, wants = request.eager or nil,
@@ -102,7 +100,38 @@ enum Sending {
           for _, label in ipairs(fixed.labels) do call('ZADD', base .. ':label:' .. label, 0, key) end
           pin(request.refs)
           updateReadiness(actors[key])
+        end
+
+        function operations.register()
+          if loadActor(request.key) then return 'existed' end
+          make(request.key)
           return 'created'
+        end
+
+        local function refusalOf(there)
+          if not there.live.move or there.live.move.phase ~= 'moved' then
+            return 'there is an actor ' .. there.key .. ' already'
+          end
+          return there.key .. ' was moved from there, and what it is still sent there is forwarded: stop that record '
+            .. 'when nothing waits in its mailbox, and move again'
+        end
+
+        -- Makes an actor that comes from another site; asked again for the same move, answers alike.
+        function operations.adopt()
+          local known = liveOutcome(request.call)
+          if known and known.status == 'deadLettered' then return { known.payload } end
+          local there = loadActor(request.key)
+          if there then
+            if there.fixed.arrival == request.fixed.arrival then return {} end
+            local reason = refusalOf(there)
+            savePending(request.call, { fingerprint = '0', target = there.fixed.id, sequence = 0, watchers = {} })
+            finish(request.call, 'deadLettered', reason)
+            return { reason }
+          end
+          make(request.key)
+          local actor = loadActor(request.key)
+          for _, change in ipairs(request.timers) do applyTimer(change, actor) end
+          return {}
         end
 
         -- The queued envelope of a call that no worker has.

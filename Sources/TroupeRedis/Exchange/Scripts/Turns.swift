@@ -101,22 +101,6 @@ enum Turns {
           finish(header.id, 'deadLettered', reason)
         end
 
-        local function applyTimer(change, actor)
-          local key, member = base .. ':timers:' .. actor.key, actor.key .. '\0' .. change.name
-          if change.method then
-            local old = call('HGET', key, change.name)
-            local timer = {
-              fireAt = now + change.after, interval = change.interval, method = change.method,
-              arguments = blob(change.blob), lastFiring = old and cmsgpack.unpack(old).lastFiring or 0,
-            }
-            call('HSET', key, change.name, cmsgpack.pack(timer))
-            call('ZADD', base .. ':due:timers', timer.fireAt, member)
-          elseif call('HDEL', key, change.name) == 1 then
-            call('ZREM', base .. ':due:timers', member)
-          end
-          actor.live.timers, actor.isChanged = true, true
-        end
-
         local function apply(turn, entries, outgoing, actor)
           for _, ack in ipairs(turn.acks) do applyAcknowledgement(ack, entries[ack.seq], actor) end
           if turn.state then replaceState(actor, blob(turn.state), turn.refs) end

@@ -1,0 +1,66 @@
+/// The way of an actor to another site, as its record at the old one tells it.
+public struct ActorMove: Hashable, Sendable, Codable {
+    public enum Phase: String, Hashable, Sendable, Codable, CaseIterable {
+        /// What had begun here is brought to an end; nothing new begins.
+        case leaving
+        /// Nothing runs here any more, and the other site is asked to take it.
+        case away
+        /// It lives at the other site; what it is sent here is forwarded.
+        case moved
+        /// The other site would not have it; it lives here.
+        case refused
+    }
+
+    /// The other site.
+    public var site: String
+    /// Tells this move from others of its shard.
+    package var number: UInt64
+    public var phase: Phase
+    /// Why it was refused.
+    public var reason: String?
+
+    package init(site: String, number: UInt64, phase: Phase, reason: String? = nil) {
+        self.site = site
+        self.number = number
+        self.phase = phase
+        self.reason = reason
+    }
+
+    /// Why something cannot be done to the actor where it was.
+    package func refusal(of actor: ActorID) -> ExchangeError {
+        let way =
+            phase == .moved
+            ? "has moved to site \(site); do it there (--site \(site))"
+            : "is on its way to site \(site); do it when it is there or stays"
+        return ExchangeError(.refused, "\(actor) \(way)")
+    }
+
+    /// Whether the endpoint has the actor's mailbox, and no worker.
+    package var isCarried: Bool { phase == .away || phase == .moved }
+}
+
+/// All that an actor is, but for its mailbox: what another site makes it from.
+package struct ActorTransfer: Hashable, Sendable, Codable {
+    /// Names the move, so that one that is asked for again is done once.
+    package var id: String
+    package var registration: ActorRegistration
+    /// The timers, with what is left of them.
+    package var timers: [TimerChange]
+
+    package static let timersMax = 10_000
+
+    package init(id: String, registration: ActorRegistration, timers: [TimerChange]) {
+        self.id = id
+        self.registration = registration
+        self.timers = timers
+    }
+
+    /// Under this id an exchange remembers a move that it refused, as it does a call.
+    package static func callID(_ id: String) -> CallID { CallID(unchecked: "@move!\(id)") }
+}
+
+/// What the other site said to a move.
+package enum MoveEnd: Hashable, Sendable, Codable {
+    case arrived
+    case refused(reason: String)
+}

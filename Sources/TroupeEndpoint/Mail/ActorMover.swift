@@ -1,0 +1,128 @@
+import CBOR
+import Logging
+import Synchronization
+import TroupeCore
+
+/// Brings an actor that leaves to its new site, and tells the exchange what that site said. The mail of the actor is held
+/// meanwhile: nothing of it may be there before the actor is.
+///
+/// It asks with a request in the other site's mailbox, under an id that the move alone decides. So whoever asks again, after
+/// an endpoint has died, is told what the first one was told.
+struct ActorMover: Sendable {
+    let mail: OutboundMail
+    let move: ActorMove
+    let shard: any Shard
+    let index: Int
+    let worker: WorkerID
+    let exchange: Exchange
+    let watch: OutcomeWatch
+    let clock: any ExchangeClock
+    let logger: Logger
+
+    /// - Returns: whether the actor is there, so that its mail may follow.
+    func run() async -> Bool {
+        var failures = 0
+        while !mail.isVoid, !Task.isCancelled {
+            do throws(ExchangeError) {
+                guard let end = try await ask() else { continue }
+                let operation = Operation.endMove(worker, actor: mail.actor, epoch: mail.epoch, end)
+                guard case .move(let move) = try await shard.perform(operation) else { return false }
+                note(move)
+                return move?.phase == .moved
+            } catch {
+                if error.code == .closed { return false }
+                failures += 1
+                logger.warning(
+                    "an actor cannot be moved now; trying again",
+                    metadata: ["actor": "\(mail.actor)", "site": "\(mail.site)", "error": "\(error)"])
+                try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(failures, 7))))
+            }
+        }
+        return false
+    }
+
+    private func note(_ move: ActorMove?) {
+        guard let move, move.number == self.move.number else { return }
+        if move.phase == .moved {
+            logger.info("an actor has moved", metadata: ["actor": "\(mail.actor)", "site": "\(mail.site)"])
+        } else if let reason = move.reason {
+            logger.notice(
+                "an actor was not taken and stays",
+                metadata: ["actor": "\(mail.actor)", "site": "\(mail.site)", "reason": "\(reason)"])
+        }
+    }
+
+    /// What the other site says; nil if the lease is over before it does.
+    private func ask() async throws(ExchangeError) -> MoveEnd? {
+        let answer = try await shard.perform(.transfer(mail.actor))
+        guard case .transfer(var transfer) = answer else {
+            if case .noSuchActor = answer { return nil }
+            throw answer.unexpected("transfer")
+        }
+        transfer.id = "\(index).\(move.number)"
+        // Its objects are counted here, by the record that stays.
+        transfer.registration.stateReferences = []
+        let envelope: Envelope
+        do {
+            envelope = Envelope(
+                id: CallID(unchecked: "@move!\(transfer.id)"), kind: .request,
+                target: try SiteRequest.target(mail.site), sender: watch.client.text, replyTo: watch.client,
+                method: SiteRequest.method, arguments: try CBOREncoder().encode(Operation.adopt(transfer)),
+                sentAt: clock.now())
+        } catch {
+            return .refused(reason: "its record cannot be encoded: \(error)")
+        }
+        return try await end(of: envelope)
+    }
+
+    private func end(of envelope: Envelope) async throws(ExchangeError) -> MoveEnd? {
+        let found = Found()
+        let token = watch.expect(envelope.id, of: envelope.target) { outcome in
+            found.outcome.withLock { $0 = outcome }
+            mail.work.poke()
+        }
+        defer { watch.forget(envelope.id, token) }
+        // It may have been refused before, and comes back with what was.
+        let answer = try await exchange.shard(of: envelope.target).perform(
+            .send([envelope], from: watch.client, resuming: true))
+        guard case .sent(let results) = answer, let result = results.first else { throw answer.unexpected("send") }
+        switch result {
+        case .accepted: break
+        case .known(let outcome):
+            if outcome.isFinal { return end(outcome) }
+        case .full: throw ExchangeError(.refused, "the mailbox of site \(mail.site) is full")
+        case .noSuchActor:
+            return .refused(
+                reason: "site '\(mail.site)' is not known here; 'troupe endpoint trust add' makes it known")
+        case .tooLarge(let limitBytes):
+            return .refused(
+                reason:
+                    "its record is larger than \(limitBytes) bytes, the most between sites; keep what is large in a "
+                    + "proxy")
+        case .deadlock, .fingerprintMismatch: throw answer.unexpected("send")
+        }
+        while !mail.isVoid, !Task.isCancelled {
+            if let outcome = found.outcome.withLock({ $0 }) { return end(outcome) }
+            await mail.work.wait()
+        }
+        return nil
+    }
+
+    private final class Found: Sendable {
+        let outcome = Mutex<Outcome?>(nil)
+    }
+
+    private func end(_ outcome: Outcome) -> MoveEnd {
+        switch outcome.status {
+        case .committed:
+            guard let answer = try? CBORDecoder().decode(Answer.self, from: outcome.payload),
+                case .adopted(let refusal) = answer
+            else { return .refused(reason: "site \(mail.site) answers in a way that cannot be read") }
+            return refusal.map { .refused(reason: "at site \(mail.site), \($0)") } ?? .arrived
+        case .failed: return .refused(reason: RemoteFailure.message(outcome.payload))
+        case .deadLettered, .expired, .cancelled, .pending, .unknown:
+            let reason = String(decoding: outcome.payload, as: UTF8.self)
+            return .refused(reason: "site \(mail.site) was not asked: \(outcome.status.rawValue) \(reason)")
+        }
+    }
+}

@@ -1,0 +1,122 @@
+/// Actors on their way to another site.
+enum Moving {
+    /// What readiness and leases have to know of it.
+    static let source = #"""
+        local function isLeaving(actor)
+          local move = actor.live.move
+          return move and move.phase == 'leaving'
+        end
+
+        -- Whether the endpoint has its mailbox, and no worker.
+        local function isCarried(actor)
+          local move = actor.live.move
+          return move and (move.phase == 'away' or move.phase == 'moved')
+        end
+
+        local function queueOf(actor) return isCarried(actor) and limits.carrierQueue or actor.fixed.queue end
+
+        -- Whether somebody is to have it.
+        local function hasWork(actor)
+          local live = actor.live
+          local phase = live.move and live.move.phase
+          if phase == 'away' then return true end
+          return live.count > 0 or (live.wants and phase ~= 'leaving' and phase ~= 'moved')
+        end
+
+        local function describeMove(actor)
+          local move = actor.live.move
+          return move and { move.site, move.number, move.phase, move.reason or false } or false
+        end
+
+        -- What has been delivered may have begun, and is to end under the same ids.
+        local function noteBegun(actor, lease)
+          if lease.outstanding == 0 or isCarried(actor) then return end
+          actor.live.begun, actor.isChanged = math.max(actor.live.begun or 0, lease.upTo), true
+        end
+
+        local function endLease(actor)
+          local live, queue = actor.live, queueOf(actor)
+          local lease = live.lease
+          if not lease then return end
+          noteBegun(actor, lease)
+          live.lease, actor.isChanged = nil, true
+          call('HINCRBY', base .. ':active', queue, -1)
+          if goneWorkers[lease.worker] then return end
+          call('ZREM', base .. ':held:' .. lease.worker, actor.key)
+          call('HINCRBY', base .. ':worker:' .. lease.worker, 'queue:' .. queue, -1)
+        end
+
+        local function applyTimer(change, actor)
+          local key, member = base .. ':timers:' .. actor.key, actor.key .. '\0' .. change.name
+          if change.method then
+            local old = call('HGET', key, change.name)
+            local timer = {
+              fireAt = now + change.after, interval = change.interval, method = change.method,
+              arguments = blob(change.blob), lastFiring = old and cmsgpack.unpack(old).lastFiring or 0,
+            }
+            call('HSET', key, change.name, cmsgpack.pack(timer))
+            if not isCarried(actor) then call('ZADD', base .. ':due:timers', timer.fireAt, member) end
+          elseif call('HDEL', key, change.name) == 1 then
+            call('ZREM', base .. ':due:timers', member)
+          end
+          actor.live.timers, actor.isChanged = true, true
+        end
+
+        """#
+
+    static let operations = #"""
+        local operations = {}
+
+        -- Lets an actor go on here.
+        local function stay(actor, move)
+          actor.live.move, actor.isChanged = move, true
+          local packed = actor.live.timers and call('HGETALL', base .. ':timers:' .. actor.key) or {}
+          for index = 1, #packed, 2 do
+            call('ZADD', base .. ':due:timers', cmsgpack.unpack(packed[index + 1]).fireAt,
+              actor.key .. '\0' .. packed[index])
+          end
+          deliverMore(actor)
+          updateReadiness(actor)
+        end
+
+        -- Sends an actor to another site: nothing new begins from now on, and what has begun ends here, since the calls
+        -- of a turn bear this site's ids. Without a site, takes that back, as long as the actor is here.
+        function operations.divert(actor)
+          local live = actor.live
+          if not request.site then
+            if isLeaving(actor) then stay(actor, nil) end
+          elseif not live.move or live.move.phase == 'refused' then
+            if live.lease then noteBegun(actor, live.lease) end
+            live.move = { site = request.site, number = nextCounter(), phase = 'leaving' }
+            actor.isChanged = true
+            updateReadiness(actor)
+          end
+          return { describeMove(actor) }
+        end
+
+        -- The endpoint that holds the mailbox has heard from the other site.
+        function operations.endMove(actor)
+          local live = actor.live
+          local move, lease = live.move, live.lease
+          if not move or move.phase ~= 'away' or not lease or lease.worker ~= request.worker
+            or lease.epoch ~= request.epoch then
+            return { describeMove(actor) }
+          end
+          if request.refusal then
+            voidActivation(actor)
+            move.phase, move.reason = 'refused', blob(request.refusal)
+            stay(actor, move)
+          else
+            move.phase, live.wants, live.timers, actor.isChanged = 'moved', nil, nil, true
+            actor.state = { 'state', '' }
+            call('DEL', base .. ':timers:' .. actor.key)
+          end
+          return { describeMove(actor) }
+        end
+
+        function serve.moving()
+          local actor = string.sub(request.key, 1, 1) ~= '@' and loadActor(request.key)
+          return actor and operations[request.operation](actor) or 'noactor'
+        end
+        """#
+}

@@ -1,0 +1,47 @@
+import TroupeCore
+
+extension OperationGenerator {
+    /// Actors go to other sites and come from there.
+    mutating func moving() -> Operation {
+        switch random.number(0...99) {
+        case ..<30: .divert(random.chance(30) ? pickHeld()?.actor ?? actors[0] : random.pick(actors), to: site())
+        case ..<35: .divert(random.pick(actors), to: nil)
+        case ..<50: .transfer(goingOrAny())
+        case ..<70: .adopt(arriving())
+        default: endMove()
+        }
+    }
+
+    private mutating func site() -> String { random.pick(["lab", "zürich"]) }
+
+    private mutating func goingOrAny() -> ActorID {
+        going.isEmpty || random.chance(20) ? random.pick(actors) : random.pick(going)
+    }
+
+    /// One that was seen, also under another move's id, or a new one.
+    private mutating func arriving() -> ActorTransfer {
+        let id = "lab/0.\(random.number(1...4))"
+        guard !transfers.isEmpty, random.chance(60) else {
+            return ActorTransfer(id: id, registration: registration(random.pick(actors)), timers: [beat(), beat()])
+        }
+        var transfer = random.pick(transfers)
+        if random.chance(80) { transfer.id = id }
+        if random.chance(40) { transfer.registration = registration(random.pick(actors)) }
+        return transfer
+    }
+
+    private mutating func beat() -> TimerChange {
+        .set(
+            name: random.pick(timers), after: .milliseconds(random.pick([0, 25, 300])),
+            interval: random.chance(50) ? .milliseconds(400) : nil, method: "beat()", arguments: bytes(1...3))
+    }
+
+    private mutating func endMove() -> Operation {
+        let end: MoveEnd = random.chance(55) ? .arrived : .refused(reason: "there is ‘one’ already")
+        let actor = goingOrAny()
+        guard let activation = held[actor] else { return claim() }
+        return .endMove(
+            random.chance(95) ? activation.worker : random.pick(workers), actor: actor,
+            epoch: random.chance(95) ? activation.epoch : activation.epoch &- 1, end)
+    }
+}

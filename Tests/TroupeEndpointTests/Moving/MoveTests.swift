@@ -1,0 +1,195 @@
+import Testing
+import Troupe
+import TroupeCore
+import TroupeRuntime
+import TroupeTesting
+
+@testable import TroupeEndpoint
+
+@Suite("Actors that move to another site", .timeLimit(.minutes(3)))
+struct MoveTests {
+    /// Two sites that trust each other, each with a worker and a caller.
+    private struct Pair {
+        let a = Site("lab-a", shardCount: 2)
+        let b = Site("lab-b")
+        let endpointA: Endpoint
+        let endpointB: Endpoint
+        let callerA: Troupe
+        let callerB: Troupe
+
+        init(atB operations: SitePolicy.Operations = .spawn, calls: Set<String> = ["*"]) async throws {
+            var peer = a.trusted()
+            peer.policy.operations = operations
+            peer.policy.calls = calls
+            let atB = try await b.startEndpoint(trusting: [peer])
+            endpointB = atB.endpoint
+            endpointA = try await a.startEndpoint(
+                trusting: [b.trusted(at: atB.status.listens[0])], listens: false
+            ).endpoint
+            _ = try await a.startWorker()
+            _ = try await b.startWorker()
+            callerA = try await a.join()
+            callerB = try await b.join()
+        }
+
+        func stat(_ actor: ActorID, at site: Site) async throws -> ActorStat {
+            let answer = try await site.exchange.shard(of: actor).perform(.stat(actor))
+            guard case .stat(let stat) = answer else { throw answer.unexpected("stat") }
+            return stat
+        }
+    }
+
+    @Test("callers at both sites lose nothing, see nothing twice, and keep their order")
+    func underLoad() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let fromB = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
+        let secondA = try await pair.a.join()
+        let load = NumberedLoad(
+            callers: [
+                (pair.callerA, book), (secondA, try secondA.handle(Notebook.self, named: "book")),
+                (pair.callerB, fromB),
+            ], countEach: 200)
+        async let running: Void = load.run()
+        try await eventually("the load runs") { load.progress.value > 100 }
+        try await pair.callerA.move(book, to: "lab-b")
+        try await running
+        // Behind all that was sent by way of both sites.
+        #expect(load.complaints(about: try await fromB.entries()) == [])
+        #expect(load.complaints(about: try await book.entries()) == [])
+        let there = try pair.callerB.handle(Notebook.self, named: "book")
+        #expect(load.complaints(about: try await there.entries()) == [])
+        let left = try await pair.stat(book.id, at: pair.a)
+        #expect(left.status == .moved)
+        #expect(left.move?.site == "lab-b")
+        #expect(try await pair.stat(book.id, at: pair.b).status != .moved)
+        #expect(try await pair.callerA.find(Notebook.self, at: "lab-b").map(\.id.name) == ["book"])
+    }
+
+    @Test("endpoints that end again and again during the move cost nothing but time")
+    func restarts() async throws {
+        let a = Site("lab-a")
+        let b = Site("lab-b")
+        var atB = try await b.startEndpoint(trusting: [a.trusted()])
+        let address = atB.status.listens[0]
+        var atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+        _ = try await a.startWorker()
+        _ = try await b.startWorker()
+        let caller = try await a.join()
+        let book = try await caller.spawn(Notebook.self, named: "book")
+        let load = NumberedLoad(callers: [(caller, book)], countEach: 300)
+        async let running: Void = load.run()
+        try await eventually("the load runs") { load.progress.value > 50 }
+        async let moving: Void = caller.move(book, to: "lab-b")
+        try await eventually("the move has begun") {
+            guard case .stat(let stat) = try await a.shards[0].perform(.stat(book.id)) else { return false }
+            return stat.move != nil
+        }
+        for _ in 1...3 {
+            atA.task.cancel()
+            _ = await atA.task.result
+            atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+            atB.task.cancel()
+            _ = await atB.task.result
+            atB = try await b.startEndpoint(trusting: [a.trusted()], port: address)
+        }
+        try await moving
+        try await running
+        #expect(load.complaints(about: try await book.entries()) == [])
+    }
+
+    @Test("a turn that runs ends where it began, and what it called is called once")
+    func turns() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
+        let gate = "turns"
+        let first = Task { try await clockwork.work(1, book, gate) }
+        try await eventually("the turn has begun") { WorkGate.named(gate).arrivedCount == 1 }
+        let second = Task { try await clockwork.work(2, book, gate) }
+        try await eventually("the second one waits") {
+            try await pair.stat(clockwork.id, at: pair.a).queuedCount == 2
+        }
+        async let moving: Void = pair.callerA.move(clockwork, to: "lab-b")
+        try await eventually("it is to leave") { try await pair.stat(clockwork.id, at: pair.a).move != nil }
+        #expect(try await pair.stat(clockwork.id, at: pair.a).move?.phase == .leaving)
+        #expect(try await book.entries() == [1])
+        WorkGate.named(gate).open()
+        #expect(try await first.value == 1)
+        #expect(try await second.value == 2)
+        try await moving
+        #expect(try await clockwork.done() == [1, 2])
+        #expect(try await book.entries() == [1, 2])
+    }
+
+    @Test("timers go on at the other site, and only there")
+    func timers() async throws {
+        let pair = try await Pair()
+        let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
+        try await clockwork.tickEvery(50)
+        try await eventually("it ticks") { try await clockwork.ticks() > 2 }
+        try await pair.callerA.move(clockwork, to: "lab-b")
+        let before = try await clockwork.ticks()
+        #expect(before > 2)
+        try await eventually("it ticks there") { try await clockwork.ticks() > before + 2 }
+        #expect(try await pair.stat(clockwork.id, at: pair.a).timers == [])
+        #expect(try await pair.stat(clockwork.id, at: pair.b).timers == ["tick"])
+    }
+
+    @Test("outcomes of earlier calls and of forwarded ones are known where they were asked for")
+    func outcomes() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let early = try await pair.callerA.tell(book) { try await $0.note(1) }
+        _ = try await book.entries()
+        try await pair.callerA.move(book, to: "lab-b")
+        let late = try await pair.callerA.tell(book) { try await $0.note(2) }
+        for (id, count) in [(early, 1), (late, 2)] {
+            let outcome = try await pair.callerA.outcome(of: id, on: book.id, waiting: .seconds(20))
+            #expect(outcome.status == .committed)
+            #expect(try await pair.callerA.decode(Int.self, from: outcome) == count)
+        }
+        await #expect(throws: Unwilling(reason: "not today")) { try await book.fail() }
+    }
+
+    @Test("an actor moves on to a third site, its first handles follow, and it does not move back while they do")
+    func chain() async throws {
+        let pair = try await Pair()
+        let c = Site("lab-c")
+        let atC = try await c.startEndpoint(trusting: [pair.b.trusted(), pair.a.trusted()])
+        let toC = c.trusted(at: atC.status.listens[0])
+        var trustB = TrustFile()
+        for peer in [pair.a.trusted(), toC] { trustB.set(peer) }
+        try await pair.endpointB.update(trustB)
+        _ = try await c.startWorker()
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        #expect(try await book.note(1) == 1)
+        try await pair.callerA.move(book, to: "lab-b")
+        #expect(try await book.note(2) == 2)
+        let back = await #expect(throws: TroupeError.self) { try await pair.callerB.move(book.id, to: "lab-a") }
+        #expect(back?.code == .notMoved)
+        #expect(back?.message.contains("moved from there") == true)
+        #expect(try await book.note(3) == 3)
+        try await pair.callerB.move(book.id, to: "lab-c")
+        #expect(try await book.note(4) == 4)
+        let id = try await pair.callerA.tell(book) { try await $0.note(5) }
+        #expect(try await book.entries() == [1, 2, 3, 4, 5])
+        let there = try await c.join().handle(Notebook.self, named: "book")
+        #expect(try await there.entries() == [1, 2, 3, 4, 5])
+        // As far as the first site may ask there.
+        let endpointA = pair.endpointA
+        var trustA = TrustFile()
+        for peer in endpointA.status.peers where peer.site == "lab-b" {
+            trustA.set(pair.b.trusted(at: pair.endpointB.status.listens[0]))
+        }
+        trustA.set(toC)
+        try await endpointA.update(trustA)
+        let outcome = try await pair.callerA.outcome(of: id, on: book.id, waiting: .seconds(20))
+        #expect(try await pair.callerA.decode(Int.self, from: outcome) == 5)
+        // When the record that forwards has gone, the name is free again.
+        try await pair.callerA.terminate(book.id)
+        let nobody = await #expect(throws: TroupeError.self) { try await book.note(6) }
+        #expect(nobody?.code == .noSuchActor)
+        #expect(try await there.note(6) == 6)
+    }
+}
