@@ -22,7 +22,8 @@ package enum ExchangeConformance {
     }
 
     package static let all: [Clause] =
-        turnClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses + objectClauses
+        turnClauses + arrivalClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses
+        + objectClauses
         + operatorClauses + waitClauses + shardClauses + siteClauses
 }
 
