@@ -145,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "TroupeStoreTests", dependencies: ["CBOR", "TroupeStore", "TroupeTesting"], swiftSettings: strict),
         .testTarget(
-            name: "TroupeRuntimeTests", dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeStore"],
+            name: "TroupeRuntimeTests", dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeStore", logging],
             swiftSettings: strict),
         .testTarget(
             name: "TroupeRedisTests",

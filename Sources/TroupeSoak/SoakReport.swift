@@ -16,6 +16,9 @@ package struct SoakReport: Sendable {
     package var proxies = 0
     /// Holds that killed processes left, of objects that they did not come to store.
     package var emptyHolds = 0
+    /// Calls of callers that workers have answered themselves, and those that were to be and went by the mailbox after all.
+    package var answeredDirectly = 0
+    package var fellBack = 0
     var findings = Audit.Findings()
     /// Mailboxes that did not drain, and dead letters.
     package var undrained: [String] = []
@@ -68,6 +71,7 @@ package struct SoakReport: Sendable {
             ("outcomes across sites compared by id", Double(outcomesCompared)),
             ("calls whose data were out of reach", Double(findings.outOfReach)),
             ("operations in histories", Double(findings.shared)),
+            ("answered directly", Double(answeredDirectly)), ("sent by the mailbox after all", Double(fellBack)),
             ("messages", Double(messages)), ("operations a second", Double(findings.operations) / duration),
             ("messages a second", Double(messages) / duration), ("proxies at the end", Double(proxies)),
             ("kills an hour", Double(kills) * 3600 / duration),

@@ -22,8 +22,8 @@ package enum ExchangeConformance {
     }
 
     package static let all: [Clause] =
-        turnClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses + objectClauses
-        + keepClauses + operatorClauses + waitClauses + shardClauses + siteClauses + movingClauses
+        turnClauses + arrivalClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses
+        + objectClauses + keepClauses + operatorClauses + waitClauses + shardClauses + siteClauses + movingClauses
 }
 
 /// A promise that was broken, and where it was found out.

@@ -20,8 +20,11 @@ extension OperationGenerator {
 
     private mutating func turn(of actor: ActorID, _ activation: Held, _ now: Timestamp) -> TurnCommit {
         var acknowledgements: [TurnCommit.Acknowledgement] = []
+        let hasArrivals = random.chance(35)
         let first = random.chance(5) ? 1 : 0
-        for queued in activation.outstanding.dropFirst(first).prefix(random.pick([0, 1, 1, 1, 2, 3])) {
+        // What arrives directly counts only when nothing else is left.
+        let count = hasArrivals && random.chance(70) ? .max : random.pick([0, 1, 1, 1, 2, 3])
+        for queued in activation.outstanding.dropFirst(first).prefix(count) {
             acknowledgements.append(acknowledgement(of: queued))
             if case .failed = acknowledgements.last?.disposition, queued.envelope.kind != .request { break }
         }
@@ -29,7 +32,7 @@ extension OperationGenerator {
         let outgoingCount = random.chance(40) ? random.number(1...3) : 0
         var turn = TurnCommit(
             actor: actor, epoch: activation.epoch, number: activation.nextNumber, acknowledgements: acknowledgements,
-            state: random.chance(40) ? newState() : nil,
+            arrivals: hasArrivals ? arrivals(now, at: actor) : [], state: random.chance(40) ? newState() : nil,
             outgoing: (0..<outgoingCount).map { _ in outgoing(now, of: actor) },
             timers: random.chance(25) ? (0..<random.number(1...2)).map { _ in timerChange() } : [])
         switch random.number(0...99) {
@@ -39,6 +42,23 @@ extension OperationGenerator {
         default: break
         }
         return turn
+    }
+
+    /// Requests that came directly: new ones, and now and then one that was sent, or came, before.
+    private mutating func arrivals(_ now: Timestamp, at actor: ActorID) -> [TurnCommit.Arrival] {
+        var arrivals = (0..<random.number(1...3)).map { _ in
+            let known = random.chance(8) ? sent.map(\.envelope.id) + handled : []
+            let envelope = envelope(now, to: actor, from: nil)
+            return TurnCommit.Arrival(
+                id: known.isEmpty ? envelope.id : random.pick(known), fingerprint: envelope.fingerprint,
+                disposition: random.pick([
+                    .completed(bytes(0...12), references: random.chance(15) ? objectIDs(1...2) : []),
+                    .completed(bytes(0...3), references: []), .failed(bytes(1...8)), .expired, .cancelled,
+                ]))
+        }
+        if random.chance(4) { arrivals[0].disposition = .undecodable(reason: "no such method") }
+        if random.chance(4) { arrivals.append(arrivals[0]) }
+        return arrivals
     }
 
     private mutating func acknowledgement(of queued: QueuedEnvelope) -> TurnCommit.Acknowledgement {
@@ -176,10 +196,11 @@ extension OperationGenerator {
             activation.outstanding.removeAll { done.contains($0.sequence) }
             held[turn.actor] = activation
             handled = handled.suffix(10) + turn.acknowledgements.map(\.id)
+            handled = handled.suffix(12) + turn.arrivals.map(\.id)
             for envelope in turn.outgoing where !sent.contains(where: { $0.envelope.id == envelope.id }) {
                 sent = sent.suffix(60) + [(random.pick(clients), envelope)]
             }
-        case .committed, .full: break
+        case .committed, .full, .overtaken: break
         case .committedAndReleased: held[turn.actor] = nil
         case .fenced:
             if random.chance(50) { held[turn.actor] = nil }

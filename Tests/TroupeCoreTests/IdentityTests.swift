@@ -47,8 +47,31 @@ import TroupeCore
         let actor = try ActorID(type: part, name: part)
         let derived = CallID.derived(from: actor, incarnation: .max, sequence: .max, index: .max)
         #expect(try CallID(checking: derived.text) == derived)
+        let request = CallID(unchecked: String(repeating: "r", count: 1000))
+        let asked = CallID.derived(from: actor, incarnation: .max, request: request, index: .max)
+        #expect(try CallID(checking: asked.text) == asked)
         let firing = CallID.firing(of: part, on: actor, incarnation: .max, count: .max)
         #expect(try CallID(checking: firing.text) == firing)
+    }
+
+    @Test func `a request's turn names its calls after the request, in ids that do not grow`() throws {
+        let actor = try ActorID(type: "Counter", name: "hits")
+        var id = CallID(unchecked: "client-1")
+        var lengths: [Int] = []
+        var all: Set<CallID> = []
+        for _ in 0..<50 {
+            id = .derived(from: actor, incarnation: 3, request: id, index: 0)
+            lengths.append(id.text.utf8.count)
+            all.insert(id)
+        }
+        #expect(all.count == 50)
+        #expect(lengths.allSatisfy { $0 < 60 })
+        let request = CallID(unchecked: "client-1")
+        let first = CallID.derived(from: actor, incarnation: 3, request: request, index: 0)
+        #expect(first == .derived(from: actor, incarnation: 3, request: request, index: 0))
+        #expect(first != .derived(from: actor, incarnation: 3, request: request, index: 1))
+        #expect(first != .derived(from: actor, incarnation: 4, request: request, index: 0))
+        #expect(first != .derived(from: actor, incarnation: 3, sequence: 1, index: 0))
     }
 
     @Test func `actors sort by bytes`() throws {

@@ -38,6 +38,28 @@ import TroupeTesting
         await shard.close()
     }
 
+    @Test func aDirectRequestIsOneScript() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.register()
+        try await party.registerWorker()
+        _ = try await party.send("call-1")
+        let activation = try await party.claim()
+        #expect(try await party.commit(activation.envelopes, epoch: activation.epoch, number: 1) == [.committed])
+        try await server.command("CONFIG", "RESETSTAT")
+        let arrival = TurnCommit.Arrival(
+            id: CallID(unchecked: "direct-1"), fingerprint: 7, disposition: .completed([7], references: []))
+        let turn = TurnCommit(
+            actor: party.actor, epoch: activation.epoch, number: 2, acknowledgements: [], arrivals: [arrival],
+            state: .init(bytes: [7]))
+        #expect(try await shard.perform(.commit(party.worker, [turn])) == .committed([.committed]))
+        let commit = try await server.commandCounts()
+        #expect(commit["fcall"] == 1)
+        #expect(total(commit, without: ["fcall"]) <= 7, "\(commit)")
+        await shard.close()
+    }
+
     @Test func aBatchIsOneScript() async throws {
         let server = try await RedisServer.start()
         let shard = try await RedisShard.connect(server)

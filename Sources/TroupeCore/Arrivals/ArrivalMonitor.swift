@@ -23,6 +23,8 @@ final class ArrivalMonitor: Sendable {
     /// Keeps an eye on a thread from now on, until it is stuck.
     func add(_ thread: ArrivalThread) { watched.withLock { $0.append(thread) } }
 
+    func remove(_ thread: ArrivalThread) { watched.withLock { $0.removeAll { $0 === thread } } }
+
     /// Some thread sets to work.
     func wake() {
         guard !isAwake.load(ordering: .relaxed), !isAwake.exchange(true, ordering: .acquiringAndReleasing) else {

@@ -67,6 +67,9 @@ package final class ArrivalThread: Sendable {
         return !isStuck
     }
 
+    /// The thread will not receive any more.
+    package func retire() { ArrivalMonitor.shared.remove(self) }
+
     private func next() -> UnownedJob? {
         let now = DispatchTime.now().uptimeNanoseconds
         return state.withLock { state in

@@ -31,18 +31,26 @@ extension TextIdentifier {
 
 /// The id of an envelope, and so of the call it carries; whoever knows it can ask for the call's outcome.
 ///
-/// A client numbers its calls (`client-7`); a call made inside a turn is named after the actor, its incarnation, the
-/// turn's envelope and the call's index in the turn (`Counter/hits#3.17.0`), so that a redelivered turn asks again under
-/// the same id.
+/// A client numbers its calls (`client-7`); a call made inside a turn is named after the actor, its incarnation, what the
+/// turn handles and the call's index in the turn (`Counter/hits#3.17.0`), so that a redelivered turn asks again under the
+/// same id.
 public struct CallID: TextIdentifier {
     public let text: String
     public init(unchecked text: String) { self.text = text }
 
-    /// The id of the `index`th call or message of the turn that handles `sequence`.
+    /// The id of the `index`th call or message of the turn that handles the `sequence`th message of an actor.
     package static func derived(
         from actor: ActorID, incarnation: UInt64, sequence: SequenceNumber, index: Int
     ) -> CallID {
         CallID(unchecked: "\(actor.key)#\(incarnation).\(sequence).\(index)")
+    }
+
+    /// The id of the `index`th call or message of the turn that handles a request. The request's own id tells it from
+    /// others, also before it has a place in a mailbox; hashed, since ids would grow along a chain of calls.
+    package static func derived(
+        from actor: ActorID, incarnation: UInt64, request: CallID, index: Int
+    ) -> CallID {
+        CallID(unchecked: "\(actor.key)#\(incarnation).r\(Fingerprint.text(of: request.text.utf8)).\(index)")
     }
 
     /// The id of the `count`th firing of a timer.

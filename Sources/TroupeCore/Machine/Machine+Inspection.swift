@@ -63,7 +63,8 @@ extension MailboxMachine {
         return WorkerStat(
             id: registration.id, pools: registration.pools, types: registration.types.map(\.name),
             host: registration.host, pid: registration.pid, activationsMax: registration.activationsMax,
-            activationCount: worker.actors.count, isDraining: worker.isDraining, leaseUntil: worker.leaseUntil)
+            activationCount: worker.actors.count, isDraining: worker.isDraining, leaseUntil: worker.leaseUntil,
+            direct: registration.direct)
     }
 
     private static func peek(_ actor: ActorEntry, after: SequenceNumber, limit: Int) -> [QueuedEnvelope] {

@@ -7,6 +7,7 @@ extension MailboxMachine {
         else { return .fenced }
         if turn.number <= lease.commits { return .committed }
         guard turn.number == lease.commits + 1, acknowledges(turn, actor, lease) else { return .fenced }
+        guard takes(turn, actor) else { return .overtaken }
         if let full = fullTarget(of: turn) { return .full(full) }
         apply(turn, to: actor)
         actor.lease?.commits = turn.number
@@ -27,6 +28,28 @@ extension MailboxMachine {
             guard let index = actor.index(of: acknowledgement.sequence), index < lease.outstanding else { return false }
             return actor.queue[index].envelope.id == acknowledgement.id
         }
+    }
+
+    /// Whether what arrived directly may take its place: it has none yet, and nothing is left that was stored before it.
+    private mutating func takes(_ turn: TurnCommit, _ actor: ActorEntry) -> Bool {
+        guard !turn.arrivals.isEmpty else { return true }
+        let handled = Set(turn.acknowledgements.map(\.sequence))
+        guard !actor.isPaused, actor.queue.count == handled.count,
+            actor.deadLetters.count < actor.options.mailboxCountMax,
+            turn.acknowledgements.allSatisfy({ !mayStay($0, of: actor) })
+        else { return false }
+        var ids: Set<CallID> = []
+        return turn.arrivals.allSatisfy { arrival in
+            guard arrival.disposition.isOfArrivals, ids.insert(arrival.id).inserted else { return false }
+            return liveOutcome(arrival.id) == nil
+        }
+    }
+
+    /// Whether an envelope may be left in the mailbox, to be tried again.
+    private func mayStay(_ acknowledgement: TurnCommit.Acknowledgement, of actor: ActorEntry) -> Bool {
+        guard case .failed = acknowledgement.disposition, let index = actor.index(of: acknowledgement.sequence)
+        else { return false }
+        return actor.queue[index].envelope.kind != .request
     }
 
     /// A target that has no room for the turn's messages. Turns may fill mailboxes to twice their capacity, since they
@@ -53,6 +76,7 @@ extension MailboxMachine {
 
     private mutating func apply(_ turn: TurnCommit, to actor: ActorEntry) {
         for acknowledgement in turn.acknowledgements { apply(acknowledgement, to: actor) }
+        for arrival in turn.arrivals { apply(arrival, to: actor) }
         if let state = turn.state { replaceState(of: actor, with: state) }
         for envelope in turn.outgoing { sendOut(envelope, of: actor) }
         for change in turn.timers { apply(change, to: actor) }
@@ -79,6 +103,20 @@ extension MailboxMachine {
         case .cancelled:
             settle(acknowledgement, of: actor, Outcome(.cancelled))
         }
+    }
+
+    /// Gives what arrived directly the next place, and its outcome. Nobody waits for that here: its caller is told by
+    /// whom it asked.
+    private mutating func apply(_ arrival: TurnCommit.Arrival, to actor: ActorEntry) {
+        guard let outcome = arrival.disposition.outcomeOfArrival else { return }
+        if case .completed(_, let references) = arrival.disposition {
+            extendHolds(references, until: now + limits.outcomeRetention)
+        }
+        actor.lastSequence += 1
+        outcomes[arrival.id] = OutcomeEntry(
+            fingerprint: arrival.fingerprint, target: actor.id, sequence: actor.lastSequence, watchers: [],
+            outcome: Outcome(.pending))
+        finish(arrival.id, outcome)
     }
 
     private func takeFromLease(_ actor: ActorEntry) { actor.lease?.outstanding -= 1 }
@@ -223,6 +261,21 @@ extension MailboxMachine {
         worker.actors.remove(actor.id.key)
         worker.countByQueue[actor.queueKey, default: 0] -= 1
     }
+}
+
+extension TurnCommit.Disposition {
+    /// The outcome of a request that arrived directly; nil for what only a mailbox can do with it.
+    package var outcomeOfArrival: Outcome? {
+        switch self {
+        case .completed(let result, _): Outcome(.committed, payload: result)
+        case .failed(let error): Outcome(.failed, payload: error)
+        case .undecodable: nil
+        case .expired: Outcome(.expired)
+        case .cancelled: Outcome(.cancelled)
+        }
+    }
+
+    fileprivate var isOfArrivals: Bool { if case .undecodable = self { false } else { true } }
 }
 
 extension ActorOptions {

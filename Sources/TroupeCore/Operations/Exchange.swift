@@ -52,4 +52,11 @@ package enum Fingerprint {
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return hash
     }
+
+    /// Twice as many bits, as text, where equal ones would be taken for the same.
+    package static func text(of bytes: some Sequence<UInt8>) -> String {
+        let high = of(bytes)
+        let low = of(bytes, seed: high)
+        return String(high, radix: 36) + "-" + String(low, radix: 36)
+    }
 }

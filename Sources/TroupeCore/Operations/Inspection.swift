@@ -129,10 +129,11 @@ public struct WorkerStat: Hashable, Sendable, Codable {
     public var activationCount: Int
     public var isDraining: Bool
     public var leaseUntil: Timestamp
+    package var direct: DirectAddress?
 
     package init(
         id: WorkerID, pools: [String], types: [String], host: String, pid: Int, activationsMax: Int,
-        activationCount: Int, isDraining: Bool, leaseUntil: Timestamp
+        activationCount: Int, isDraining: Bool, leaseUntil: Timestamp, direct: DirectAddress? = nil
     ) {
         self.id = id
         self.pools = pools
@@ -143,6 +144,7 @@ public struct WorkerStat: Hashable, Sendable, Codable {
         self.activationCount = activationCount
         self.isDraining = isDraining
         self.leaseUntil = leaseUntil
+        self.direct = direct
     }
 }
 

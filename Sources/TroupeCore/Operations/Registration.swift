@@ -89,6 +89,20 @@ public struct TypeDescription: Hashable, Sendable, Codable {
     }
 }
 
+/// Where a worker takes requests from processes of its own machine, and what they show to be let in. The token is for who
+/// may use the exchange, and for nobody else to read.
+package struct DirectAddress: Hashable, Sendable, Codable, CustomStringConvertible {
+    /// Of a Unix socket.
+    package var path: String
+    package var token: [UInt8]
+    package init(path: String, token: [UInt8]) {
+        self.path = path
+        self.token = token
+    }
+
+    package var description: String { path }
+}
+
 package struct WorkerRegistration: Hashable, Sendable, Codable {
     package var id: WorkerID
     package var pools: [String]
@@ -101,10 +115,12 @@ package struct WorkerRegistration: Hashable, Sendable, Codable {
     package var window: Int
     /// How long its lease lasts beyond each heartbeat.
     package var lease: Duration
+    /// Nil if it takes nothing directly.
+    package var direct: DirectAddress?
 
     package init(
         id: WorkerID, pools: [String], types: [TypeDescription], host: String, pid: Int, activationsMax: Int,
-        window: Int = 256, lease: Duration = .seconds(3)
+        window: Int = 256, lease: Duration = .seconds(3), direct: DirectAddress? = nil
     ) {
         self.id = id
         self.pools = pools
@@ -114,5 +130,6 @@ package struct WorkerRegistration: Hashable, Sendable, Codable {
         self.activationsMax = activationsMax
         self.window = window
         self.lease = lease
+        self.direct = direct
     }
 }

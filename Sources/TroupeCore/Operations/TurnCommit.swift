@@ -5,6 +5,8 @@ package struct TurnCommit: Hashable, Sendable, Codable {
     /// The number of this commit within the epoch, from 1; a repeated number is answered as before and changes nothing.
     package var number: UInt64
     package var acknowledgements: [Acknowledgement]
+    /// Requests that came to the activation directly and ran after all that is acknowledged.
+    package var arrivals: [Arrival]
     /// The new state, if it changed.
     package var state: NewState?
     /// One-way messages, in order.
@@ -12,13 +14,14 @@ package struct TurnCommit: Hashable, Sendable, Codable {
     package var timers: [TimerChange]
 
     package init(
-        actor: ActorID, epoch: Epoch, number: UInt64, acknowledgements: [Acknowledgement], state: NewState? = nil,
-        outgoing: [Envelope] = [], timers: [TimerChange] = []
+        actor: ActorID, epoch: Epoch, number: UInt64, acknowledgements: [Acknowledgement], arrivals: [Arrival] = [],
+        state: NewState? = nil, outgoing: [Envelope] = [], timers: [TimerChange] = []
     ) {
         self.actor = actor
         self.epoch = epoch
         self.number = number
         self.acknowledgements = acknowledgements
+        self.arrivals = arrivals
         self.state = state
         self.outgoing = outgoing
         self.timers = timers
@@ -40,6 +43,18 @@ package struct TurnCommit: Hashable, Sendable, Codable {
         package init(sequence: SequenceNumber, id: CallID, disposition: Disposition) {
             self.sequence = sequence
             self.id = id
+            self.disposition = disposition
+        }
+    }
+
+    /// A request that was never stored: with the commit it takes its place in the mailbox, and its outcome is final.
+    package struct Arrival: Hashable, Sendable, Codable {
+        package var id: CallID
+        package var fingerprint: UInt64
+        package var disposition: Disposition
+        package init(id: CallID, fingerprint: UInt64, disposition: Disposition) {
+            self.id = id
+            self.fingerprint = fingerprint
             self.disposition = disposition
         }
     }
@@ -71,6 +86,9 @@ package enum CommitResult: Hashable, Sendable, Codable {
     case fenced
     /// A mailbox that the turn sends to has no room left, also not the reserve for turns; nothing was changed.
     case full(ActorID)
+    /// Something was stored before what arrived directly, or the actor is not to run: nothing was changed, and the
+    /// activation is to begin again from what is committed.
+    case overtaken
 }
 
 package enum ReleaseMode: Hashable, Sendable, Codable {

@@ -141,7 +141,7 @@ final class OutboundMail: Sendable {
                 }
                 switch result {
                 case .committed: return true
-                case .committedAndReleased, .fenced, .full: return false
+                case .committedAndReleased, .fenced, .full, .overtaken: return false
                 }
             } catch {
                 if error.code == .closed { return false }

@@ -90,6 +90,7 @@ extension Answer {
         case "released": return .committedAndReleased(retryAt: try row.timestamp())
         case "fenced": return .fenced
         case "full": return .full(try row.actor())
+        case "overtaken": return .overtaken
         case let word: throw ReplyRow.mismatch("a commit result", .status(word))
         }
     }
@@ -220,6 +221,6 @@ extension Answer {
         return WorkerStat(
             id: id, pools: about.pools, types: about.types, host: about.host, pid: about.pid,
             activationsMax: about.activationsMax, activationCount: try row.integer(), isDraining: isDraining,
-            leaseUntil: leaseUntil)
+            leaseUntil: leaseUntil, direct: about.direct)
     }
 }

@@ -126,6 +126,7 @@ enum RecordCoding {
         var host: String
         var pid: Int
         var activationsMax: Int
+        var direct: DirectAddress?
     }
 
     static func encode(_ registration: WorkerRegistration) -> [UInt8] {
@@ -135,14 +136,22 @@ enum RecordCoding {
         writer.writeText(registration.host)
         writer.writeInt(registration.pid)
         writer.writeInt(registration.activationsMax)
+        if let direct = registration.direct {
+            writer.writeText(direct.path)
+            writer.writeBytes(direct.token)
+        }
         return writer.bytes
     }
 
     static func worker(_ bytes: [UInt8]) throws(ExchangeError) -> WorkerAbout {
         try reading(bytes, "a worker") { reader in
-            WorkerAbout(
+            var about = WorkerAbout(
                 pools: try readTexts(&reader), types: try readTexts(&reader), host: try reader.readText(),
                 pid: try reader.readInt(), activationsMax: try reader.readInt())
+            if !reader.isAtEnd {
+                about.direct = DirectAddress(path: try reader.readText(), token: Array(try reader.readBytes()))
+            }
+            return about
         }
     }
 }

@@ -111,12 +111,14 @@ extension ScriptCall {
     }
 
     private static func commit(_ turns: [TurnCommit], by worker: WorkerID, at place: ShardPlace) -> ScriptCall {
-        ScriptCall(.commit) { writer in
+        var call = ScriptCall(.commit) { writer in
             writer.put("worker", worker.text)
             writer.put("turns", turns) { writer, turn in
                 writer.map { put(turn, at: place, to: &$0) }
             }
         }
+        call.grows = turns.contains { !$0.arrivals.isEmpty }
+        return call
     }
 
     private static func put(_ turn: TurnCommit, at place: ShardPlace, to writer: inout RequestWriter) {
@@ -124,7 +126,20 @@ extension ScriptCall {
         writer.put("epoch", turn.epoch)
         writer.put("number", turn.number)
         writer.put("acks", turn.acknowledgements) { writer, acknowledgement in
-            writer.map { put(acknowledgement, to: &$0) }
+            writer.map { writer in
+                writer.put("seq", acknowledgement.sequence)
+                writer.put("id", acknowledgement.id.text)
+                put(acknowledgement.disposition, to: &writer)
+            }
+        }
+        if !turn.arrivals.isEmpty {
+            writer.put("arrivals", turn.arrivals) { writer, arrival in
+                writer.map { writer in
+                    writer.put("id", arrival.id.text)
+                    if arrival.fingerprint != 0 { writer.put("print", String(arrival.fingerprint, radix: 16)) }
+                    put(arrival.disposition, to: &writer)
+                }
+            }
         }
         if let state = turn.state {
             writer.put("state", blob: state.bytes)
@@ -140,10 +155,8 @@ extension ScriptCall {
         }
     }
 
-    private static func put(_ acknowledgement: TurnCommit.Acknowledgement, to writer: inout RequestWriter) {
-        writer.put("seq", acknowledgement.sequence)
-        writer.put("id", acknowledgement.id.text)
-        switch acknowledgement.disposition {
+    private static func put(_ disposition: TurnCommit.Disposition, to writer: inout RequestWriter) {
+        switch disposition {
         case .completed(let result, let references):
             writer.put("as", "completed")
             writer.put("blob", blob: result)
@@ -188,8 +201,8 @@ extension TurnCommit {
     fileprivate var roughSizeBytes: Int {
         var size = 128 + (state?.bytes.count ?? 0)
         for envelope in outgoing { size += envelope.arguments.count + 256 }
-        for acknowledgement in acknowledgements {
-            switch acknowledgement.disposition {
+        for disposition in acknowledgements.map(\.disposition) + arrivals.map(\.disposition) {
+            switch disposition {
             case .completed(let bytes, _), .failed(let bytes): size += bytes.count + 64
             case .undecodable, .expired, .cancelled: size += 64
             }

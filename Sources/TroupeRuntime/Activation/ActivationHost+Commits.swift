@@ -1,3 +1,4 @@
+import DequeModule
 import Synchronization
 import TroupeCore
 
@@ -8,6 +9,7 @@ extension ActivationHost {
     func reservePlace(_ call: CallID) { state.withLock { $0.places.append(call) } }
 
     func record(_ end: TurnEnd) {
+        if refuseUndecodable(end) { return }
         state.withLock { state in
             guard end.state != nil else { return state.ended.append(end) }
             state.placed[end.id] = end
@@ -40,20 +42,30 @@ extension ActivationHost {
         state.withLock { state in
             guard !state.isCommitting, !state.ended.isEmpty, state.phase != .void else { return nil }
             state.isCommitting = true
-            let ends = state.ended.prefix(Self.batchMax)
+            let ends = state.ended.prefix(Self.batchCount(state.ended))
             state.ended.removeFirst(ends.count)
             let newest = ends.last { $0.state != nil }?.state
             let changed = newest.flatMap { $0.bytes == state.committedState ? nil : $0 }
             return TurnCommit(
                 actor: id, epoch: epoch, number: state.commits + 1,
-                acknowledgements: ends.map { .init(sequence: $0.sequence, id: $0.id, disposition: $0.disposition) },
+                acknowledgements: ends.compactMap(\.acknowledgement), arrivals: ends.compactMap(\.arrival),
                 state: changed, outgoing: ends.flatMap(\.outgoing), timers: ends.flatMap(\.timers))
         }
+    }
+
+    /// How many ends one commit takes: up to a bound, and none of the mailbox behind one that came directly, which would
+    /// hide that it may have been overtaken.
+    private static func batchCount(_ ended: Deque<TurnEnd>) -> Int {
+        let ends = ended.prefix(batchMax)
+        guard let first = ends.firstIndex(where: { $0.sequence == nil }) else { return ends.count }
+        let next = ends[first...].firstIndex { $0.sequence != nil } ?? ends.endIndex
+        return next - ends.startIndex
     }
 
     /// Commits, and tells those who wait; false if the activation is over.
     func commit(_ turn: TurnCommit) async -> Bool {
         order.willSend(turn.outgoing)
+        system.courier.willSend(turn.outgoing)
         switch await committer.commit(turn, of: self) {
         case .committed:
             let settled: [CheckedContinuation<Void, any Error>] = state.withLock { state in
@@ -64,6 +76,7 @@ extension ActivationHost {
                 defer { state.settled = [] }
                 return state.settled
             }
+            answer(turn.arrivals)
             for continuation in settled { continuation.resume() }
             return true
         case .over:

@@ -42,7 +42,7 @@ final class ActivationHost: Sendable {
     struct State {
         var phase = Phase.live
         var hasStarted = false
-        var inbox: Deque<QueuedEnvelope> = []
+        var inbox: Deque<Incoming> = []
         var lastSequence: SequenceNumber = 0
         var running: [CallID: Task<Void, Never>] = [:]
         /// Turns under way that others may run beside.
@@ -60,6 +60,7 @@ final class ActivationHost: Sendable {
         var committedState: [UInt8]
         var settled: [CheckedContinuation<Void, any Error>] = []
         var lastUsed: Timestamp
+        var direct = DirectCallers()
 
         /// Gives back the memory of work that is done: most live actors rest most of the time.
         mutating func rest() {
@@ -99,7 +100,9 @@ final class ActivationHost: Sendable {
         state.withLock { state in
             for queued in envelopes where queued.sequence > state.lastSequence {
                 state.lastSequence = queued.sequence
-                state.inbox.append(queued)
+                // Before what came directly and has not begun, which may not overtake it.
+                let place = state.inbox.firstIndex { $0.sequence == nil } ?? state.inbox.endIndex
+                state.inbox.insert(Incoming(queued), at: place)
                 system.data.prefetch(queued.envelope)
             }
             state.lastUsed = system.courier.clock.now()
@@ -109,7 +112,7 @@ final class ActivationHost: Sendable {
     /// Begins, also without an envelope.
     func start(mayRunHere: Bool = false) { resume(mayRunHere: mayRunHere) }
 
-    private func resume(mayRunHere: Bool = false) {
+    func resume(mayRunHere: Bool = false) {
         state.withLock { state in
             guard state.phase == .live, !state.isDraining, !state.inbox.isEmpty || !state.hasStarted else { return }
             state.isDraining = true
@@ -124,8 +127,8 @@ final class ActivationHost: Sendable {
 
     /// A caller gave up: its turn is cancelled if it runs, and does not start if it has not.
     func cancel(_ call: CallID) {
-        let wasQueued: QueuedEnvelope? = state.withLock { state in
-            if let index = state.inbox.firstIndex(where: { $0.envelope.id == call }) {
+        let wasQueued: Incoming? = state.withLock { state in
+            if let index = state.inbox.firstIndex(where: { $0.sequence != nil && $0.envelope.id == call }) {
                 return state.inbox.remove(at: index)
             }
             // Under the lock, so that it cannot reach the task when the turn is over and its commit has begun.
@@ -133,7 +136,7 @@ final class ActivationHost: Sendable {
             return nil
         }
         if let queued = wasQueued {
-            record(TurnEnd(sequence: queued.sequence, id: call, disposition: .cancelled, state: nil))
+            record(TurnEnd(of: queued, .cancelled))
             pumpCommits()
         }
     }
@@ -195,7 +198,7 @@ final class ActivationHost: Sendable {
         return true
     }
 
-    private func nextEnvelope() -> QueuedEnvelope? {
+    private func nextEnvelope() -> Incoming? {
         state.withLock { state in
             guard state.phase == .live, let queued = state.inbox.popFirst() else {
                 state.isDraining = false
@@ -220,7 +223,7 @@ final class ActivationHost: Sendable {
     }
 
     /// Begins a turn beside those that are under way.
-    private func interleave(_ queued: QueuedEnvelope) {
+    private func interleave(_ queued: Incoming) {
         let call = queued.envelope.id
         state.withLock { _ = $0.interleaved.insert(call) }
         // Unstructured: interleaved turns of one activation; void() cancels them.
@@ -238,11 +241,9 @@ final class ActivationHost: Sendable {
         }
     }
 
-    private func run(_ queued: QueuedEnvelope) async -> TurnEnd {
+    private func run(_ queued: Incoming) async -> TurnEnd {
         let envelope = queued.envelope
-        func end(_ disposition: TurnCommit.Disposition) -> TurnEnd {
-            TurnEnd(sequence: queued.sequence, id: envelope.id, disposition: disposition, state: nil)
-        }
+        func end(_ disposition: TurnCommit.Disposition) -> TurnEnd { TurnEnd(of: queued, disposition) }
         if let deadline = envelope.deadline, deadline < system.courier.clock.now() { return end(.expired) }
         let turn = Turn(queued, host: self)
         do {
@@ -266,8 +267,8 @@ final class ActivationHost: Sendable {
             switch result {
             case .returned(let item, let references, let state):
                 return TurnEnd(
-                    sequence: queued.sequence, id: envelope.id, disposition: .completed(item, references: references),
-                    state: state, outgoing: effects.outgoing, timers: effects.timers)
+                    of: queued, .completed(item, references: references), state: state, outgoing: effects.outgoing,
+                    timers: effects.timers)
             case .threw(let error):
                 if error is CancellationError, Task.isCancelled { return end(.cancelled) }
                 // Swift reports an argument that does not decode as if the method had thrown.
@@ -314,8 +315,12 @@ final class ActivationHost: Sendable {
     /// Ends at once: nothing that runs will commit.
     func void() {
         isVoid.set()
-        let (settled, tasks): ([CheckedContinuation<Void, any Error>], [Task<Void, Never>]) = state.withLock { state in
+        let direct = state.withLock { state in
             state.phase = .void
+            return state.direct.removeAll()
+        }
+        refuse(direct)
+        let (settled, tasks): ([CheckedContinuation<Void, any Error>], [Task<Void, Never>]) = state.withLock { state in
             state.inbox.removeAll()
             defer {
                 state.settled = []

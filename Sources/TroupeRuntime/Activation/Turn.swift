@@ -6,11 +6,16 @@ final class Turn: Sendable {
     let actor: ActorID
     let incarnation: UInt64
     let epoch: Epoch
-    let sequence: SequenceNumber
+    private let handled: Handled
     let chain: [ActorID]
     let deadline: Timestamp?
     private unowned let host: ActivationHost
     private let voidMark: VoidMark
+
+    private enum Handled {
+        case request(CallID)
+        case message(SequenceNumber)
+    }
 
     private struct State {
         var calls = 0
@@ -24,12 +29,12 @@ final class Turn: Sendable {
     /// One-way messages of one turn at the most.
     static let outgoingMax = 10_000
 
-    init(_ queued: QueuedEnvelope, host: ActivationHost) {
+    init(_ queued: Incoming, host: ActivationHost) {
         actor = host.id
         incarnation = host.incarnation
         epoch = host.epoch
-        sequence = queued.sequence
         let isAwaited = queued.envelope.kind == .request
+        handled = queued.sequence.flatMap { isAwaited ? nil : .message($0) } ?? .request(queued.envelope.id)
         chain = isAwaited ? queued.envelope.chain : []
         deadline = isAwaited ? queued.envelope.deadline : nil
         self.host = host
@@ -45,7 +50,7 @@ final class Turn: Sendable {
             state.calls += 1
             return state.calls - 1
         }
-        return CallID.derived(from: actor, incarnation: incarnation, sequence: sequence, index: index)
+        return derivedID(index)
     }
 
     /// The key of the next object that the turn makes: the same when the turn runs again, so that the calls which mention
@@ -55,11 +60,18 @@ final class Turn: Sendable {
             state.objects += 1
             return state.objects - 1
         }
-        let name =
-            "\(CallID.derived(from: actor, incarnation: incarnation, sequence: sequence, index: index).text)~object"
+        let name = "\(derivedID(index).text)~object"
         let high = Fingerprint.of(name.utf8)
         let low = Fingerprint.of(name.utf8, seed: high)
         return "t" + String(high, radix: 36) + String(low, radix: 36)
+    }
+
+    /// A request is known by its id, also before it is stored; a message or a timer's firing by its place in the mailbox.
+    private func derivedID(_ index: Int) -> CallID {
+        switch handled {
+        case .request(let id): .derived(from: actor, incarnation: incarnation, request: id, index: index)
+        case .message(let sequence): .derived(from: actor, incarnation: incarnation, sequence: sequence, index: index)
+        }
     }
 
     func send(_ envelope: Envelope) throws(TroupeError) {

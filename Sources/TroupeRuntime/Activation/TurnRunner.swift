@@ -5,13 +5,36 @@ import TroupeStore
 
 /// How a turn ended, before anyone knows whether it commits.
 struct TurnEnd: Sendable {
-    var sequence: SequenceNumber
+    /// Nil if it came directly.
+    var sequence: SequenceNumber?
     var id: CallID
+    var fingerprint: UInt64
     var disposition: TurnCommit.Disposition
     /// The encoded state after the turn; nil if it was put back to what it was.
     var state: TurnCommit.NewState?
     var outgoing: [Envelope] = []
     var timers: [TimerChange] = []
+
+    init(
+        of handled: Incoming, _ disposition: TurnCommit.Disposition, state: TurnCommit.NewState? = nil,
+        outgoing: [Envelope] = [], timers: [TimerChange] = []
+    ) {
+        sequence = handled.sequence
+        id = handled.envelope.id
+        fingerprint = handled.envelope.fingerprint
+        self.disposition = disposition
+        self.state = state
+        self.outgoing = outgoing
+        self.timers = timers
+    }
+
+    var acknowledgement: TurnCommit.Acknowledgement? {
+        sequence.map { TurnCommit.Acknowledgement(sequence: $0, id: id, disposition: disposition) }
+    }
+
+    var arrival: TurnCommit.Arrival? {
+        sequence == nil ? TurnCommit.Arrival(id: id, fingerprint: fingerprint, disposition: disposition) : nil
+    }
 
     /// Whether the envelope will be tried again, so that nothing behind it may run before.
     func isToBeRetried(_ kind: Envelope.Kind) -> Bool {

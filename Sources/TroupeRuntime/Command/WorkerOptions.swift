@@ -26,6 +26,11 @@ public struct WorkerOptions: ParsableArguments {
     @Option(help: "Hosts that one actor (TYPE/NAME) until it is idle, and ends: for executors that think in tasks.")
     public var once: String?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Takes calls of processes of this machine and user over a Unix socket, past the mailboxes.")
+    public var direct = true
+
     public init() {}
 
     public func validate() throws {
@@ -52,6 +57,7 @@ public struct WorkerOptions: ParsableArguments {
         configuration.lease = lease.duration
         configuration.idleExit = idleExit?.duration
         configuration.drainMax = drainTimeout.duration
+        configuration.takesDirectCalls = direct
         configuration.only = try once.map { try ActorID(parsing: $0) }
         return configuration
     }

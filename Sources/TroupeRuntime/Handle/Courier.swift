@@ -10,6 +10,8 @@ package final class Courier: Sendable {
     private let logger: Logger
     private let queues: [SendQueue]
     let pending: PendingCalls
+    /// The ways past the mailboxes; nil for an exchange that has none.
+    let direct: DirectRoutes?
     private let lastCall = Atomic<UInt64>(0)
     /// Readers of reply mailboxes by shard; one starts with the first call to that shard.
     private let readers: Mutex<[Task<Void, Never>?]>
@@ -33,6 +35,7 @@ package final class Courier: Sendable {
         self.logger = logger
         queues = exchange.shards.map { SendQueue(shard: $0, client: client, clock: clock) }
         pending = PendingCalls(clock: clock)
+        direct = DirectRoutes(exchange, pending: pending)
         readers = Mutex(Array(repeating: nil, count: exchange.shards.count))
         // Unstructured: it lives as long as the courier, which cancels it in close().
         timekeeper = (clock as? ExchangeTime).map { time in Task { await time.keep() } }
@@ -48,6 +51,7 @@ package final class Courier: Sendable {
     /// Stores an envelope; throws if it was not stored.
     func store(_ envelope: Envelope, whenFull: WhenFull) async throws -> SendResult {
         let queue = queues[index(of: envelope.target)]
+        direct?.noteTold([envelope.target])
         do {
             return try check(await queue.send(envelope, whenFull: whenFull), of: envelope)
         } catch {
@@ -139,8 +143,15 @@ package final class Courier: Sendable {
         startReader(index(of: envelope.target))
         let expectation = expectation(envelope)
         defer { pending.forget(expectation) }
+        let store = storing(envelope, whenFull: whenFull, expecting: expectation)
+        let isNoted = direct?.begin(envelope, store: store) ?? false
+        if direct == nil { store() }
+        var hasOutcome = false
+        defer { if isNoted { direct?.end(envelope, hasOutcome: hasOutcome) } }
         do {
-            return try await send(envelope, whenFull: whenFull, expecting: expectation)
+            let outcome = try await outcome(of: envelope, expectation)
+            hasOutcome = true
+            return outcome
         } catch is CancellationError {
             // What an activation asked that is over is asked again by the next one: it is not ours any more to cancel.
             if CallContext.turn?.isVoid != true { await cancel(envelope) }
@@ -150,28 +161,48 @@ package final class Courier: Sendable {
         }
     }
 
-    /// Sends a request and waits for its outcome only: that the exchange has it is nothing to wake the caller for.
-    private func send(
+    /// Puts a request into its mailbox, for a caller that waits for its outcome only: that the exchange has it is nothing to
+    /// wake the caller for.
+    private func storing(
         _ envelope: Envelope, whenFull: WhenFull, expecting expectation: PendingCalls.Expectation
+    ) -> @Sendable () -> Void {
+        let queue = queues[index(of: envelope.target)]
+        let turn = CallContext.turn
+        return { [self] in
+            queue.send(envelope, whenFull: whenFull) { [self] result in
+                switch result.flatMap({ result in Result { try check(result, of: envelope) } }) {
+                case .success(.known(let outcome)) where outcome.isFinal: expectation.complete(.success(outcome))
+                case .success: break
+                case .failure(let error): expectation.complete(.failure(error))
+                }
+            }
+            // Whoever gave up before this moment did not find the envelope there.
+            if let error = expectation.failure {
+                let isCancelled = error is CancellationError && turn?.isVoid != true
+                queue.abandon(envelope.id, target: envelope.target, isCancelled: isCancelled)
+            }
+        }
+    }
+
+    private func outcome(
+        of envelope: Envelope, _ expectation: PendingCalls.Expectation
     ) async throws -> Outcome {
         let queue = queues[index(of: envelope.target)]
         let turn = CallContext.turn
         do {
             return try await withTaskCancellationHandler {
-                queue.send(envelope, whenFull: whenFull) { [self] result in
-                    switch result.flatMap({ result in Result { try check(result, of: envelope) } }) {
-                    case .success(.known(let outcome)) where outcome.isFinal: expectation.complete(.success(outcome))
-                    case .success: break
-                    case .failure(let error): expectation.complete(.failure(error))
-                    }
-                }
-                return try await expectation.outcome()
+                try await expectation.outcome()
             } onCancel: {
                 queue.abandon(envelope.id, target: envelope.target, isCancelled: turn?.isVoid != true)
             }
         } catch {
             throw try failure(error, of: envelope)
         }
+    }
+
+    /// A turn's messages are about to be stored.
+    func willSend(_ envelopes: [Envelope]) {
+        if !envelopes.isEmpty { direct?.noteTold(envelopes.map(\.target)) }
     }
 
     /// Stores; the wait for it ends with the envelope's deadline, or when the task is cancelled.
@@ -276,8 +307,12 @@ package final class Courier: Sendable {
     /// waited for.
     private func cancel(_ envelope: Envelope) async {
         let shard = exchange.shard(of: envelope.target)
+        let end = await direct?.cancel(envelope) ?? .elsewhere
+        guard end != .known else { return }
         // Also when the caller's own task is cancelled.
-        await wait(until: clock.now() + Self.cancelWait, by: clock) {
+        await wait(until: clock.now() + Self.cancelWait, by: clock) { [client] in
+            // A call of which nobody knows is decided by being stored: no worker commits it directly then.
+            if end == .unknown { _ = try? await shard.perform(.send([envelope], from: client, resuming: false)) }
             _ = try? await shard.perform(.cancel(envelope.id))
         }
     }
@@ -372,6 +407,7 @@ package final class Courier: Sendable {
     package func close() async {
         isClosed.store(true, ordering: .releasing)
         timekeeper?.cancel()
+        direct?.close()
         let tasks = readers.withLock { readers in
             defer { readers = readers.map { _ in nil } }
             return readers.compactMap { $0 }

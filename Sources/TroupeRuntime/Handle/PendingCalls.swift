@@ -133,6 +133,11 @@ final class PendingCalls: Sendable {
             }
         }
 
+        /// Why it is not waited for any more, if that is so.
+        var failure: (any Error)? {
+            progress.withLock { if case .failure(let error)? = $0.result { error } else { nil } }
+        }
+
         func complete(_ result: Result<Outcome, any Error>) {
             let waiter = progress.withLock { progress -> CheckedContinuation<Outcome, any Error>? in
                 guard progress.result == nil else { return nil }

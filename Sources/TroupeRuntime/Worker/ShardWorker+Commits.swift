@@ -10,13 +10,17 @@ extension ShardWorker: TurnCommitter {
             do {
                 let result = try await commits.commit(turn)
                 noteTimers(turn)
-                if result != .fenced { carrier.carry(after: turn) }
+                if result != .fenced, result != .overtaken { carrier.carry(after: turn) }
                 switch result {
                 case .committed: return .committed
                 case .committedAndReleased: return .over
-                case .fenced:
+                case .fenced, .overtaken:
                     // Mostly the lease has moved on, and this changes nothing. But an exchange that failed over knows
                     // the lease and not what came to us under it: then nobody else would ever host the actor.
+                    await release(host.id, host.epoch, .giveBack)
+                    return .over
+                case .full where !turn.arrivals.isEmpty:
+                    // The mailbox counts the attempts.
                     await release(host.id, host.epoch, .giveBack)
                     return .over
                 case .full(let target) where clock.now() >= fullDeadline: return .mailboxFull(target)
@@ -24,6 +28,11 @@ extension ShardWorker: TurnCommitter {
                 }
             } catch {
                 if error.code == .closed || self.host(host.id, host.epoch) !== host { return .over }
+                if error.code == .refused, !turn.arrivals.isEmpty {
+                    // A full server takes nothing new, and what acknowledges only must not wait behind it.
+                    await release(host.id, host.epoch, .giveBack)
+                    return .over
+                }
                 logger.warning(
                     "a turn could not be committed yet", metadata: ["actor": "\(host.id)", "error": "\(error)"])
             }

@@ -9,7 +9,7 @@ import TroupeCore
 /// A worker's side of one shard: its lease, its lane, and the activations it holds there.
 final class ShardWorker: Sendable {
     let id: WorkerID
-    private let index: Int
+    let index: Int
     let shard: any Shard
     let system: Troupe
     let types: [String: RegisteredType]
@@ -41,6 +41,8 @@ final class ShardWorker: Sendable {
     let budget: ActivationBudget
     /// All of the worker's shards, this one included, once they are made.
     private let siblings = Mutex<[ShardWorker]>([])
+    /// Where it takes calls directly, once there is such a place.
+    let direct = Mutex<DirectAddress?>(nil)
 
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
@@ -78,7 +80,7 @@ final class ShardWorker: Sendable {
         let registration = WorkerRegistration(
             id: id, pools: configuration.pools, types: types.values.map(\.description).sorted { $0.name < $1.name },
             host: Self.hostName(), pid: Int(getpid()), activationsMax: configuration.activationsMax,
-            window: configuration.window, lease: configuration.lease)
+            window: configuration.window, lease: configuration.lease, direct: direct.withLock { $0 })
         _ = try await shard.perform(.registerWorker(registration))
         state.withLock { $0.registrations += 1 }
     }

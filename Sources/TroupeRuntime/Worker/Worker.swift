@@ -12,9 +12,9 @@ public import TroupeCore
 /// the turns that run, gives back what it holds, and leaves.
 public final class Worker: Service {
     public let id: WorkerID
-    private let system: Troupe
-    private let configuration: WorkerConfiguration
-    private let shards: [ShardWorker]
+    let system: Troupe
+    let configuration: WorkerConfiguration
+    let shards: [ShardWorker]
     private let stop = Signal()
 
     /// - Throws: ``TroupeError`` if a type cannot be hosted.
@@ -81,6 +81,8 @@ public final class Worker: Service {
         for shard in shards { shard.join(shards) }
         // They refer to each other until then.
         defer { for shard in shards { shard.join([]) } }
+        let direct = openDirectWay()
+        defer { direct?.close() }
         for shard in shards { try await shard.register() }
         system.logger.info(
             "worker hosts actors",

@@ -59,6 +59,23 @@ final class CallerLog {
         )
     }
 
+    /// How many calls of this process the workers have answered themselves, and how many of those that were to be had to go
+    /// by the mailbox after all.
+    func direct(answered: Int, fellBack: Int) { write("D \(getpid()) \(answered) \(fellBack)") }
+
+    /// The same of all processes that wrote a log.
+    static func direct(_ path: String) -> (answered: Int, fellBack: Int) {
+        guard let data = FileManager.default.contents(atPath: path) else { return (0, 0) }
+        var last: [Substring: (Int, Int)] = [:]
+        for line in String(decoding: data, as: UTF8.self).split(separator: "\n") where line.hasPrefix("D ") {
+            let words = line.split(separator: " ")
+            if words.count == 4, let answered = Int(words[2]), let fellBack = Int(words[3]) {
+                last[words[1]] = (answered, fellBack)
+            }
+        }
+        return last.values.reduce((0, 0)) { ($0.0 + $1.0, $0.1 + $1.1) }
+    }
+
     /// One clock for all processes of a machine.
     static var now: Int64 {
         var time = timespec()
@@ -79,7 +96,7 @@ final class CallerLog {
         guard let data = FileManager.default.contents(atPath: path) else { return [:] }
         for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
             let words = line.split(separator: " ", maxSplits: 6).map(String.init)
-            guard words.count >= 3, let index = Int(words[2]) else { continue }
+            guard words.count >= 3, words[0] != "D", let index = Int(words[2]) else { continue }
             var entry =
                 entries[words[1]]?[index] ?? Entry(lane: words[1], index: index, outcome: nil, stamp: nil, detail: "")
             if words[0] == "B", words.count > 3 { entry.called = Int64(words[3]) ?? 0 }

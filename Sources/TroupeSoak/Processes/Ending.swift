@@ -119,6 +119,9 @@ struct Ending {
         for path in sites.flatMap(\.processes.logs) {
             do {
                 logs.merge(try CallerLog.read(path)) { first, _ in first }
+                let direct = CallerLog.direct(path)
+                report.answeredDirectly += direct.answered
+                report.fellBack += direct.fellBack
             } catch {
                 report.failures.append("\(path) cannot be read: \(error)")
             }

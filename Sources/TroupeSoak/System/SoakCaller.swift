@@ -85,6 +85,8 @@ package struct SoakCaller: Sendable {
             }
             await perform(operation, lane, log)
             if Task.isCancelled { return false }
+            let counts = troupe.directCounts
+            log.direct(answered: counts.answered, fellBack: counts.fellBack)
         }
         return true
     }

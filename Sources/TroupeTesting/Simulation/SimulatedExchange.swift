@@ -136,6 +136,7 @@ package final class SimulatedExchange: @unchecked Sendable {
         case .committedAndReleased(let time): "retried at \(time.milliseconds)"
         case .fenced: "fenced"
         case .full(let actor): "full \(actor.key)"
+        case .overtaken: "overtaken"
         }
     }
 
@@ -222,7 +223,7 @@ struct SimulatedLeases {
 
     private mutating func check(_ turn: TurnCommit, _ result: CommitResult) -> String? {
         switch result {
-        case .fenced, .full: return nil
+        case .fenced, .full, .overtaken: return nil
         case .committed, .committedAndReleased: break
         }
         let key = turn.actor.key

@@ -1,4 +1,4 @@
-import CBOR
+package import CBOR
 
 // The sent forms of what answers carry: arrays that begin with a number for the kind where there are several.
 
@@ -98,13 +98,13 @@ extension Receipt {
 }
 
 extension Outcome {
-    func write(to writer: inout CBORWriter) {
+    package func write(to writer: inout CBORWriter) {
         writer.writeArrayHeader(2)
         writer.writeUnsigned(status.code)
         writer.writeBytes(payload)
     }
 
-    init(reading reader: inout CBORReader) throws {
+    package init(reading reader: inout CBORReader) throws {
         try reader.readArray(of: 2)
         let status = try Status(code: reader.readUnsigned())
         self.init(status, payload: Array(try reader.readBytes()))

@@ -54,6 +54,7 @@ extension CommitResult {
             writer.writeArrayHeader(2)
             writer.writeUnsigned(3)
             writer.writeText(actor.description)
+        case .overtaken: writer.writeKind(4)
         }
     }
 
@@ -65,6 +66,7 @@ extension CommitResult {
         case (1, 2): self = .committedAndReleased(retryAt: Timestamp(milliseconds: try reader.readInt64()))
         case (2, 1): self = .fenced
         case (3, 2): self = .full(try ActorID(parsing: reader.readText()))
+        case (4, 1): self = .overtaken
         default: throw ExchangeError.unknownKind("result of a commit", kind)
         }
     }

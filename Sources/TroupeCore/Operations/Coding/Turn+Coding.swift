@@ -48,7 +48,8 @@ extension ActorOptions {
 
 extension TurnCommit {
     func write(to writer: inout CBORWriter) {
-        writer.writeArrayHeader(7)
+        // The last part only where something arrived directly.
+        writer.writeArrayHeader(arrivals.isEmpty ? 7 : 8)
         writer.writeText(actor.description)
         writer.writeUnsigned(epoch)
         writer.writeUnsigned(number)
@@ -65,10 +66,14 @@ extension TurnCommit {
         for envelope in outgoing { envelope.write(to: &writer) }
         writer.writeArrayHeader(timers.count)
         for timer in timers { timer.write(to: &writer) }
+        guard !arrivals.isEmpty else { return }
+        writer.writeArrayHeader(arrivals.count)
+        for arrival in arrivals { arrival.write(to: &writer) }
     }
 
     init(reading reader: inout CBORReader) throws {
-        try reader.readArray(of: 7)
+        let count = try reader.readArrayHeader()
+        guard count == 7 || count == 8 else { throw ExchangeError.unknownKind("turn", UInt64(count)) }
         actor = try ActorID(parsing: reader.readText())
         epoch = try reader.readUnsigned()
         number = try reader.readUnsigned()
@@ -81,6 +86,7 @@ extension TurnCommit {
         }
         outgoing = try reader.readItems { try Envelope(reading: &$0) }
         timers = try reader.readItems { try TimerChange(reading: &$0) }
+        arrivals = count == 8 ? try reader.readItems { try Arrival(reading: &$0) } : []
     }
 }
 
@@ -89,8 +95,38 @@ extension TurnCommit.Acknowledgement {
         writer.writeArrayHeader(5)
         writer.writeUnsigned(sequence)
         writer.writeText(id.text)
+        disposition.write(to: &writer)
+    }
+
+    fileprivate init(reading reader: inout CBORReader) throws {
+        try reader.readArray(of: 5)
+        sequence = try reader.readUnsigned()
+        id = try CallID(checking: reader.readText())
+        disposition = try TurnCommit.Disposition(reading: &reader)
+    }
+}
+
+extension TurnCommit.Arrival {
+    fileprivate func write(to writer: inout CBORWriter) {
+        writer.writeArrayHeader(5)
+        writer.writeText(id.text)
+        writer.writeUnsigned(fingerprint)
+        disposition.write(to: &writer)
+    }
+
+    fileprivate init(reading reader: inout CBORReader) throws {
+        try reader.readArray(of: 5)
+        id = try CallID(checking: reader.readText())
+        fingerprint = try reader.readUnsigned()
+        disposition = try TurnCommit.Disposition(reading: &reader)
+    }
+}
+
+extension TurnCommit.Disposition {
+    /// Three items: a number for the kind, what goes with it, and references.
+    fileprivate func write(to writer: inout CBORWriter) {
         var references: [String] = []
-        switch disposition {
+        switch self {
         case .completed(let result, let held):
             writer.writeUnsigned(0)
             writer.writeBytes(result)
@@ -112,18 +148,15 @@ extension TurnCommit.Acknowledgement {
     }
 
     fileprivate init(reading reader: inout CBORReader) throws {
-        try reader.readArray(of: 5)
-        sequence = try reader.readUnsigned()
-        id = try CallID(checking: reader.readText())
         let kind = try reader.readUnsigned()
         let payload = try reader.readBytes()
         let references = try reader.readTexts()
         switch kind {
-        case 0: disposition = .completed(Array(payload), references: references)
-        case 1: disposition = .failed(Array(payload))
-        case 2: disposition = .undecodable(reason: String(decoding: payload, as: UTF8.self))
-        case 3: disposition = .expired
-        case 4: disposition = .cancelled
+        case 0: self = .completed(Array(payload), references: references)
+        case 1: self = .failed(Array(payload))
+        case 2: self = .undecodable(reason: String(decoding: payload, as: UTF8.self))
+        case 3: self = .expired
+        case 4: self = .cancelled
         default: throw ExchangeError.unknownKind("disposition", kind)
         }
     }

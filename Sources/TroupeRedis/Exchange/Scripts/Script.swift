@@ -8,7 +8,7 @@ enum Script: String, CaseIterable, Hashable, Sendable {
     var isMarked: Bool { self != .inspect }
 
     /// Whether some of its operations bring something that was not there before.
-    fileprivate var mayGrow: Bool { [.send, .callers, .across, .operate].contains(self) }
+    fileprivate var mayGrow: Bool { [.send, .callers, .commit, .across, .operate].contains(self) }
 
     /// What the server lets it do. What empties a full server has to run there.
     fileprivate var flag: String { self == .inspect ? "no-writes" : "allow-oom" }

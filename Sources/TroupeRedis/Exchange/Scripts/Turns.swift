@@ -29,6 +29,30 @@ enum Turns {
           return entries
         end
 
+        -- Whether what arrived directly may take its place: it has none yet, and nothing is left that was stored before
+        -- it.
+        local function takes(turn, entries, actor)
+          local arrivals, live = turn.arrivals, actor.live
+          if not arrivals then return true end
+          if live.paused or live.dead >= actor.fixed.countMax then return false end
+          local handled = 0
+          for _ in pairs(entries) do handled = handled + 1 end
+          if live.count ~= handled then return false end
+          for _, ack in ipairs(turn.acks) do
+            -- It may be left in the mailbox, to be tried again.
+            if ack.as == 'failed' and entries[ack.seq].header.kind ~= 0 then return false end
+          end
+          local keys, seen = {}, {}
+          for index, arrival in ipairs(arrivals) do
+            if arrival.as == 'undecodable' or seen[arrival.id] then return false end
+            keys[index], seen[arrival.id] = outcomeKey(arrival.id), true
+          end
+          for _, packed in ipairs(call('MGET', unpack(keys))) do
+            if packed and not isOver(outcomeOf(packed)) then return false end
+          end
+          return true
+        end
+
         -- A target that has no room for the turn's messages. Turns may fill mailboxes to twice their capacity, since
         -- they cannot wait without holding up their own.
         local function fullTarget(outgoing)
@@ -80,6 +104,19 @@ enum Turns {
           end
         end
 
+        local statuses = { completed = 'committed', failed = 'failed', expired = 'expired', cancelled = 'cancelled' }
+
+        -- Gives what arrived directly the next place, and its outcome. Nobody waits for that here: its caller is told
+        -- by whom it asked.
+        local function applyArrival(arrival, actor)
+          local live = actor.live
+          if arrival.as == 'completed' then extendHolds(arrival.refs, now + limits.outcomeRetention) end
+          live.last = live.last + 1
+          local entry = { fingerprint = arrival.print or '0', target = actor.fixed.id, sequence = live.last,
+            watchers = {} }
+          finish(arrival.id, statuses[arrival.as], arrival.blob and blob(arrival.blob), entry)
+        end
+
         -- Sends a turn's message; one that nobody can take is a dead letter of the sender.
         local function sendOut(message, sender)
           local header = message.header
@@ -103,6 +140,7 @@ enum Turns {
 
         local function apply(turn, entries, outgoing, actor)
           for _, ack in ipairs(turn.acks) do applyAcknowledgement(ack, entries[ack.seq], actor) end
+          for _, arrival in ipairs(turn.arrivals or {}) do applyArrival(arrival, actor) end
           if turn.state then replaceState(actor, blob(turn.state), turn.refs) end
           for _, message in ipairs(outgoing) do sendOut(message, actor) end
           for _, change in ipairs(turn.timers) do applyTimer(change, actor) end
@@ -115,6 +153,7 @@ enum Turns {
           if turn.number <= lease.commits then return { 'committed' } end
           local entries = turn.number == lease.commits + 1 and acknowledged(turn, actor, lease)
           if not entries then return { 'fenced' } end
+          if not takes(turn, entries, actor) then return { 'overtaken' } end
           local outgoing = {}
           for index, first in ipairs(turn.outgoing) do
             local packed = blob(first)

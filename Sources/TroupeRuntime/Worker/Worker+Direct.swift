@@ -1,0 +1,50 @@
+import Logging
+import Synchronization
+import TroupeCore
+
+/// A worker's actors, as direct callers reach them.
+struct DirectActors: DirectHost {
+    private let shards: [Int: ShardWorker]
+    private let shardCount: Int
+
+    init(_ shards: [ShardWorker], of exchange: Exchange) {
+        self.shards = Dictionary(uniqueKeysWithValues: shards.map { ($0.index, $0) })
+        shardCount = exchange.shards.count
+    }
+
+    private func host(_ actor: ActorID) -> ActivationHost? {
+        shards[Exchange.index(of: actor, count: shardCount)]?.liveHost(of: actor)
+    }
+
+    func take(_ envelope: Envelope, from caller: DirectConnection, mayRunHere: Bool) -> Bool {
+        host(envelope.target)?.enqueue(envelope, from: caller, mayRunHere: mayRunHere) ?? false
+    }
+
+    func cancel(_ call: CallID, of actor: ActorID) { host(actor)?.cancelDirect(call) }
+
+    func holds(_ call: CallID, of actor: ActorID) -> Bool { host(actor)?.holdsDirect(call) ?? false }
+}
+
+extension ShardWorker {
+    /// The activation of an actor, unless this worker is about to go.
+    func liveHost(of actor: ActorID) -> ActivationHost? {
+        state.withLock { $0.isDraining ? nil : $0.hosts[actor.key] }
+    }
+}
+
+extension Worker {
+    /// Opens the way past the mailboxes for processes of this machine, and lets the shards know of it.
+    func openDirectWay() -> DirectListener? {
+        let exchange = system.courier.exchange
+        guard configuration.takesDirectCalls, exchange.shards.allSatisfy({ $0.executor != nil }) else { return nil }
+        guard let listener = DirectListener.open(for: DirectActors(shards, of: exchange), logger: system.logger) else {
+            system.logger.warning(
+                "there is no place for a socket, so callers use the mailboxes; set TMPDIR to a directory with a short path",
+                metadata: ["worker": "\(id)"])
+            return nil
+        }
+        listener.start()
+        for shard in shards { shard.direct.withLock { $0 = listener.address } }
+        return listener
+    }
+}
