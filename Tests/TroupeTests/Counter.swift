@@ -60,6 +60,13 @@ distributed actor Counter: StatefulActor, Counting {
         return try await actorSystem.handle(Counter.self, named: next).callAlong(Array(names.dropFirst()))
     }
 
+    /// Waits at one gate, and lets another wait at a second one.
+    distributed func hold(at gate: String, by other: String, at next: String) async throws -> Int {
+        try await Gate.named(gate).pass()
+        state.count += 1
+        return try await actorSystem.handle(Counter.self, named: other).hold(at: next)
+    }
+
     distributed func hold(at gate: String) async throws -> Int {
         Events.shared.note("begins", of: "\(gate)")
         try await Gate.named(gate).pass()

@@ -186,6 +186,48 @@ struct DirectCallTests {
         }
     }
 
+    @Test(arguments: places) func aTurnThatCallsIsKnownToTheExchangeBeforeItsCallLeaves(_ place: Place) async throws {
+        try await withScene(place, [Counter.self]) { scene in
+            let (gate, next) = ("direct unknown \(place)", "direct known \(place)")
+            let one = try await scene.caller.spawn(Counter.self, named: "one")
+            _ = try await scene.caller.spawn(Counter.self, named: "two")
+            try await warmUp(scene.caller, one)
+            let id = CallID(unchecked: "storing-\(place)")
+            let call = Task {
+                try await Troupe.withCallID(id) { try await one.hold(at: gate, by: "two", at: next) }
+            }
+            await Gate.named(gate).arrivals()
+            #expect(try await scene.caller.outcome(of: id, on: one.id).status == .unknown)
+            Gate.named(gate).open()
+            await Gate.named(next).arrivals()
+            #expect(try await scene.caller.outcome(of: id, on: one.id).status == .pending)
+            #expect(try await scene.stat(one.id).outstandingCount == 1)
+            Gate.named(next).open()
+            #expect(try await call.value == 1)
+            #expect(Events.shared.all(of: next) == ["begins", "ends"])
+            #expect(try await one.total() == 1)
+        }
+    }
+
+    @Test(arguments: places) func aTurnThatWasOvertakenBeforeItsFirstCallBeginsAgain(_ place: Place) async throws {
+        try await withScene(place, [Counter.self]) { scene in
+            let (gate, next) = ("direct late \(place)", "direct later \(place)")
+            let one = try await scene.caller.spawn(Counter.self, named: "one")
+            _ = try await scene.caller.spawn(Counter.self, named: "two")
+            try await warmUp(scene.caller, one)
+            let call = Task { try await one.hold(at: gate, by: "two", at: next) }
+            await Gate.named(gate).arrivals()
+            let other = try scene.host.handle(Counter.self, named: "one")
+            try await scene.host.tell(other) { try await $0.add(100) }
+            Gate.named(gate).open()
+            await Gate.named(next).arrivals()
+            Gate.named(next).open()
+            #expect(try await call.value == 1)
+            #expect(Events.shared.all(of: next) == ["begins", "ends"])
+            #expect(try await one.total() == 101)
+        }
+    }
+
     @Test(arguments: places) func whatCannotBeReadIsADeadLetter(_ place: Place) async throws {
         try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")

@@ -9,6 +9,8 @@ extension ActivationHost {
     func reservePlace(_ call: CallID) { state.withLock { $0.places.append(call) } }
 
     func record(_ end: TurnEnd) {
+        var end = end
+        end.sequence = end.sequence ?? state.withLock { $0.stored.end(end.id) }
         if refuseUndecodable(end) { return }
         state.withLock { state in
             guard end.state != nil else { return state.ended.append(end) }
@@ -125,5 +127,7 @@ protocol TurnCommitter: Sendable {
     /// Brings what waits for an actor of another shard there; false if its mailbox is full.
     func bring(to target: ActorID) async throws(ExchangeError) -> Bool
     func activationEnded(_ host: ActivationHost)
+    /// Something was stored before what runs: another activation begins with that.
+    func activationOvertaken(_ host: ActivationHost) async
     func activationFailed(_ host: ActivationHost, reason: String) async
 }

@@ -62,6 +62,7 @@ extension ActivationHost {
     /// Takes a request that came directly, behind all that came before it; false if the mailbox is the way.
     func enqueue(_ envelope: Envelope, from caller: DirectConnection, mayRunHere: Bool) -> Bool {
         guard envelope.kind == .request, envelope.references.isEmpty, !envelope.isCyclic, envelope.target == id,
+            envelope.replyTo != nil, !options.isReentrant,
             envelope.sizeBytes <= options.mailboxSizeBytesMax
         else { return false }
         let taken = state.withLock { state in

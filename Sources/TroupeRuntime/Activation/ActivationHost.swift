@@ -61,6 +61,7 @@ final class ActivationHost: Sendable {
         var settled: [CheckedContinuation<Void, any Error>] = []
         var lastUsed: Timestamp
         var direct = DirectCallers()
+        var stored = StoredWhileRunning()
 
         /// Gives back the memory of work that is done: most live actors rest most of the time.
         mutating func rest() {
@@ -97,9 +98,18 @@ final class ActivationHost: Sendable {
 
     /// The same, before it begins.
     func take(_ envelopes: [QueuedEnvelope]) {
+        var isOvertaken = false
+        var stored: [CheckedContinuation<Void, any Error>] = []
         state.withLock { state in
             for queued in envelopes where queued.sequence > state.lastSequence {
                 state.lastSequence = queued.sequence
+                switch state.stored.take(queued, behindOthers: state.inbox.contains { $0.sequence != nil }) {
+                case .notAwaited: break
+                case .inPlace(let continuation):
+                    if let continuation { stored.append(continuation) }
+                    continue
+                case .overtaken: isOvertaken = true
+                }
                 // Before what came directly and has not begun, which may not overtake it.
                 let place = state.inbox.firstIndex { $0.sequence == nil } ?? state.inbox.endIndex
                 state.inbox.insert(Incoming(queued), at: place)
@@ -107,6 +117,9 @@ final class ActivationHost: Sendable {
             }
             state.lastUsed = system.courier.clock.now()
         }
+        for continuation in stored { continuation.resume() }
+        // Unstructured: it ends this activation.
+        if isOvertaken { Task { await committer.activationOvertaken(self) } }
     }
 
     /// Begins, also without an envelope.
@@ -327,7 +340,7 @@ final class ActivationHost: Sendable {
                 state.loop = nil
             }
             let running = state.running.sorted { $0.key < $1.key }.map(\.value)
-            return (state.settled, running + [state.loop].compactMap { $0 })
+            return (state.settled + state.stored.removeAll(), running + [state.loop].compactMap { $0 })
         }
         for task in tasks { task.cancel() }
         for continuation in settled { continuation.resume(throwing: Self.voidError(id)) }

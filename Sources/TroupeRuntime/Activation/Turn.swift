@@ -10,6 +10,9 @@ final class Turn: Sendable {
     let chain: [ActorID]
     let deadline: Timestamp?
     private unowned let host: ActivationHost
+    /// The request, if it came directly; and how it is stored.
+    private let unstored: Envelope?
+    private let storing = Mutex<Task<Void, any Error>?>(nil)
     private let voidMark: VoidMark
 
     private enum Handled {
@@ -37,6 +40,7 @@ final class Turn: Sendable {
         handled = queued.sequence.flatMap { isAwaited ? nil : .message($0) } ?? .request(queued.envelope.id)
         chain = isAwaited ? queued.envelope.chain : []
         deadline = isAwaited ? queued.envelope.deadline : nil
+        unstored = queued.sequence == nil ? queued.envelope : nil
         self.host = host
         voidMark = host.isVoid
     }
@@ -91,6 +95,18 @@ final class Turn: Sendable {
 
     /// Waits until nothing is left uncommitted before this turn.
     func earlierTurnsCommitted() async throws { try await host.earlierTurnsCommitted() }
+
+    /// Waits until the exchange knows of the request that this turn handles, and that it has begun.
+    func isStored() async throws {
+        guard let unstored else { return }
+        let task = storing.withLock { task in
+            // Unstructured: the calls that a turn makes side by side wait for one; it ends with the activation.
+            let started = task ?? Task { [host] in try await host.store(unstored) }
+            task = started
+            return started
+        }
+        try await task.value
+    }
 
     /// Waits until an actor has what earlier turns sent it.
     func earlierMessagesBrought(to target: ActorID, by deadline: Timestamp?, whenFull: WhenFull) async throws {

@@ -112,6 +112,7 @@ extension Troupe {
             envelope.chain = turn.chain + [turn.actor]
             envelope.fingerprint = Fingerprint.of(actor, method, invocation.arguments)
             try await turn.earlierTurnsCommitted()
+            try await turn.isStored()
             try await turn.earlierMessagesBrought(
                 to: actor, by: envelope.deadline, whenFull: CallContext.whenFull)
         }

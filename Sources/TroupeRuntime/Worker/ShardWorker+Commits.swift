@@ -50,6 +50,12 @@ extension ShardWorker: TurnCommitter {
 
     func activationEnded(_ host: ActivationHost) { remove(host) }
 
+    func activationOvertaken(_ host: ActivationHost) async {
+        host.void()
+        await release(host.id, host.epoch, .giveBack)
+        remove(host)
+    }
+
     func activationFailed(_ host: ActivationHost, reason: String) async {
         logger.error("an activation failed", metadata: ["actor": "\(host.id)", "reason": "\(reason)"])
         await release(host.id, host.epoch, .failed(reason: reason))
