@@ -172,7 +172,6 @@ extension DirectRoutes {
             end(envelope, hasOutcome: false)
             return .known
         case .direct(let link):
-            link.send(.cancel(id, envelope.target))
             // Unstructured: also when the caller's own task is cancelled.
             let timer = Task { [weak self] in
                 do { try await Task.sleep(for: Self.cancelWait) } catch { return }
@@ -185,7 +184,8 @@ extension DirectRoutes {
                     state.calls[id]?.canceller = continuation
                     return true
                 }
-                if !isThere { continuation.resume(returning: true) }
+                // Who is told must be there before the worker can answer.
+                if isThere { link.send(.cancel(id, envelope.target)) } else { continuation.resume(returning: true) }
             }
             return isAnswered ? .known : .unknown
         }
