@@ -6,12 +6,14 @@ struct FurtherWorker: Sendable {
     private let process: ChildProcess
 
     /// Without a time for it, no actor passivates during a row.
-    init(pools: String..., url: String, passivateAfter: String = "600s", lease: String = "3s") throws {
+    init(
+        pools: String..., url: String, passivateAfter: String = "600s", lease: String = "3s", isDirect: Bool = true
+    ) throws {
         process = ChildProcess(
             [
                 try ChildProcess.product("bench"), "worker", "--exchange", url, "--passivate-after", passivateAfter,
                 "--lease", lease,
-            ] + pools.flatMap { ["--pool", $0] })
+            ] + pools.flatMap { ["--pool", $0] } + (isDirect ? [] : ["--no-direct"]))
         try process.start()
     }
 

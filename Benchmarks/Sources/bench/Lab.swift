@@ -16,12 +16,16 @@ final class Lab: Sendable {
         case brokerDurable = "broker.durable"
     }
 
+    /// Whose workers take no calls past the mailbox.
+    static let mailboxPool = "mailbox"
+
     let directory: String
     let redis: RedisServer
     let redisAlways: RedisServer
     private let broker: LabBroker
     private let brokerDurable: LabBroker
     private let workers: [FurtherWorker]
+    private let mailboxWorkers: [FurtherWorker]
     /// What repetitions are multiplied by.
     let scale: Double
 
@@ -50,6 +54,9 @@ final class Lab: Sendable {
         workers = try [redis.unixURL, redisAlways.unixURL, broker.ipc, brokerDurable.ipc].map {
             try FurtherWorker(pools: "default", url: $0)
         }
+        mailboxWorkers = try [redis.unixURL, broker.ipc].map {
+            try FurtherWorker(pools: Self.mailboxPool, url: $0, isDirect: false)
+        }
     }
 
     func url(_ place: Place) -> String {
@@ -75,7 +82,7 @@ final class Lab: Sendable {
     func count(_ full: Int) -> Int { max(20, Int(Double(full) * scale)) }
 
     func stop() {
-        for worker in workers { worker.end() }
+        for worker in workers + mailboxWorkers { worker.end() }
         broker.end()
         brokerDurable.end()
         redis.kill()

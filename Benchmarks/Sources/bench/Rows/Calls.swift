@@ -8,6 +8,14 @@ extension Row {
         return Row(name) { lab in try await lab.callInSequence(place, name, where: { _ in nil }) }
     }
 
+    /// The same with each call by the mailbox, as between machines.
+    static let callsByMailbox = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
+        let name = "call.mailbox.\(place.rawValue)"
+        return Row(name) { lab in
+            try await lab.callInSequence(place, name, pool: Lab.mailboxPool, where: { _ in nil })
+        }
+    }
+
     /// The same from a task that runs where answers arrive.
     static let callsFromArrivals = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
         let name = "call.arrivals.\(place.rawValue)"
@@ -57,12 +65,12 @@ extension Row {
 extension Lab {
     /// One call after the other, in a task on the executor that is asked for.
     fileprivate func callInSequence(
-        _ place: Place, _ name: String, where executor: @Sendable (Troupe) -> (any TaskExecutor)?
+        _ place: Place, _ name: String, pool: String = "default", where executor: @Sendable (Troupe) -> (any TaskExecutor)?
     ) async throws -> [Measurement] {
         let count = count(5000)
         let (latencies, floor) = try await besideFloor(place, count: count) {
             let troupe = try await Troupe.joining(url(place))
-            let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)")
+            let echo = try await troupe.spawn(Echo.self, named: "\(name)-\(UUID().uuidString)", pool: pool)
             for _ in 0..<count / 10 { _ = try await echo.add(1) }
             let latencies = try await withTaskExecutorPreference(executor(troupe)) {
                 var latencies = Latencies()
