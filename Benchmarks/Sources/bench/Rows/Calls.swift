@@ -65,7 +65,8 @@ extension Row {
 extension Lab {
     /// One call after the other, in a task on the executor that is asked for.
     fileprivate func callInSequence(
-        _ place: Place, _ name: String, pool: String = "default", where executor: @Sendable (Troupe) -> (any TaskExecutor)?
+        _ place: Place, _ name: String, pool: String = "default",
+        where executor: @Sendable (Troupe) -> (any TaskExecutor)?
     ) async throws -> [Measurement] {
         let count = count(5000)
         let (latencies, floor) = try await besideFloor(place, count: count) {
