@@ -10,6 +10,12 @@ import TroupeTesting
 struct DirectCallTests {
     static let places: [Place] = [.embedded, .redis, .shards]
 
+    private func withDirectScene(
+        _ place: Place, _ types: [any StatefulActor.Type], _ body: (Scene) async throws -> Void
+    ) async throws {
+        try await withScene(place, types, configure: { $0.takesDirectCalls = true }, body)
+    }
+
     /// Calls until one has gone directly.
     private func warmUp(_ troupe: Troupe, _ counter: Counter) async throws {
         let before = troupe.directCounts.answered
@@ -20,7 +26,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func callsOfOneActorGoDirectlyAndAreDecided(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let before = scene.caller.directCounts
@@ -41,7 +47,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func manyAtOnceAreAllHandledOnce(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let results = try await withThrowingTaskGroup(of: [Int].self) { group in
@@ -59,8 +65,8 @@ struct DirectCallTests {
         }
     }
 
-    @Test func aWorkerThatIsToldNotToTakesNothingDirectly() async throws {
-        try await withScene(.redis, [Counter.self], configure: { $0.takesDirectCalls = false }) { scene in
+    @Test func aWorkerThatIsNotToldToTakesNothingDirectly() async throws {
+        try await withScene(.redis, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             for n in 1...200 { #expect(try await hits.add(1) == n) }
             #expect(scene.caller.directCounts == DirectCounts())
@@ -68,7 +74,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func messagesAndCallsOfFourCallersKeepTheirOrder(_ place: Place) async throws {
-        try await withScene(place, [Sequencer.self]) { scene in
+        try await withDirectScene(place, [Sequencer.self]) { scene in
             let sequencer = try await scene.caller.spawn(Sequencer.self, named: "s")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for sender in 0..<4 {
@@ -90,7 +96,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aMessageThatWasStoredBeforeIsNotOvertaken(_ place: Place) async throws {
-        try await withScene(place, [Sequencer.self]) { scene in
+        try await withDirectScene(place, [Sequencer.self]) { scene in
             let sequencer = try await scene.caller.spawn(Sequencer.self, named: "s")
             let direct = { scene.caller.directCounts.answered }
             try await eventually("a call goes directly") {
@@ -108,7 +114,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aPausedActorIsCalledByItsMailbox(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let before = scene.caller.directCounts.fellBack
@@ -123,7 +129,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallIsCancelled(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let gate = "direct cancel \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -141,7 +147,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallThatIsQueuedIsCancelledBeforeItRuns(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let gate = "direct queue \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -159,7 +165,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallHasADeadline(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let gate = "direct deadline \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -176,7 +182,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func turnsThatWereCalledDirectlyCallAndTell(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             let two = try await scene.caller.spawn(Counter.self, named: "two")
             try await warmUp(scene.caller, one)
@@ -187,7 +193,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aTurnThatCallsIsKnownToTheExchangeBeforeItsCallLeaves(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let (gate, next) = ("direct unknown \(place)", "direct known \(place)")
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             _ = try await scene.caller.spawn(Counter.self, named: "two")
@@ -210,7 +216,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aTurnThatWasOvertakenBeforeItsFirstCallBeginsAgain(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let (gate, next) = ("direct late \(place)", "direct later \(place)")
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             _ = try await scene.caller.spawn(Counter.self, named: "two")
@@ -229,7 +235,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func whatCannotBeReadIsADeadLetter(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let now = scene.caller.courier.clock.now()
@@ -245,10 +251,12 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aWorkerThatIsDrainedSendsItsCallersToTheMailbox(_ place: Place) async throws {
-        try await withScene(place, [Counter.self]) { scene in
+        try await withDirectScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
-            let next = try Worker(scene.host, WorkerConfiguration(types: [Counter.self]))
+            var configuration = WorkerConfiguration(types: [Counter.self])
+            configuration.takesDirectCalls = true
+            let next = try Worker(scene.host, configuration)
             let running = Task { try await next.run() }
             let calls = Task {
                 var sum = 0

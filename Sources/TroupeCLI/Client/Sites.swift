@@ -17,6 +17,8 @@ final class Sites: Sendable {
         wait = timeout ?? Self.waitMax
     }
 
+    // Swift 6.3.1 crashes where it inlines this in an optimized build.
+    @inline(never)
     func exchange(of site: String) async throws -> Exchange {
         try Exchange.ofSite(site, by: try await courier(), waiting: wait)
     }

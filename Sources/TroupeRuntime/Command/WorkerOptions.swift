@@ -29,7 +29,7 @@ public struct WorkerOptions: ParsableArguments {
     @Flag(
         inversion: .prefixedNo,
         help: "Takes calls of processes of this machine and user over a Unix socket, past the mailboxes.")
-    public var direct = true
+    public var direct = false
 
     public init() {}
 

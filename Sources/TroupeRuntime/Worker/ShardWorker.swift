@@ -43,6 +43,7 @@ final class ShardWorker: Sendable {
     private let siblings = Mutex<[ShardWorker]>([])
     /// Where it takes calls directly, once there is such a place.
     let direct = Mutex<DirectAddress?>(nil)
+    private let leaseEnd = Mutex(ContinuousClock.now)
 
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
@@ -81,7 +82,9 @@ final class ShardWorker: Sendable {
             id: id, pools: configuration.pools, types: types.values.map(\.description).sorted { $0.name < $1.name },
             host: Self.hostName(), pid: Int(getpid()), activationsMax: configuration.activationsMax,
             window: configuration.window, lease: configuration.lease, direct: direct.withLock { $0 })
+        let begin = ContinuousClock.now
         _ = try await shard.perform(.registerWorker(registration))
+        leaseEnd.withLock { $0 = begin + configuration.lease }
         state.withLock { $0.registrations += 1 }
     }
 
@@ -105,6 +108,9 @@ final class ShardWorker: Sendable {
         }
     }
 
+    /// Whether this worker may still believe that its activations are its own: it knows for as long as its lease lasts.
+    var holdsLease: Bool { leaseEnd.withLock { ContinuousClock.now < $0 } }
+
     private func keepLease(_ stop: Signal) async {
         let interval = configuration.lease / 3
         var audit = LeaseAudit()
@@ -112,7 +118,9 @@ final class ShardWorker: Sendable {
             do {
                 let ticked = try await shard.perform(.tick(budget: 100))
                 if case .ticked(let due?) = ticked { setTimer(due) }
+                let begin = ContinuousClock.now
                 guard case .heartbeat(let result) = try await shard.perform(.heartbeat(id)) else { continue }
+                if result.isKnown { leaseEnd.withLock { $0 = begin + configuration.lease } }
                 try await take(result, stop)
                 if isFull { makeRoomSoon(idleFor: interval) }
                 try await look(&audit)

@@ -26,9 +26,11 @@ struct DirectActors: DirectHost {
 }
 
 extension ShardWorker {
-    /// The activation of an actor, unless this worker is about to go.
+    /// The activation of an actor, unless this worker is about to go, or another may host the actor by now: a worker whose
+    /// link to the exchange is cut could not commit what it takes.
     func liveHost(of actor: ActorID) -> ActivationHost? {
-        state.withLock { $0.isDraining ? nil : $0.hosts[actor.key] }
+        guard holdsLease else { return nil }
+        return state.withLock { $0.isDraining ? nil : $0.hosts[actor.key] }
     }
 }
 

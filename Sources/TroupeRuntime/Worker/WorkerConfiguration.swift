@@ -21,7 +21,7 @@ public struct WorkerConfiguration: Sendable {
     /// Hosts that actor and no other, until it is idle.
     public var only: ActorID?
     /// Whether processes of this machine and user may call its actors past their mailboxes, over a Unix socket.
-    public var takesDirectCalls = true
+    public var takesDirectCalls = false
 
     public init(types: [any StatefulActor.Type]) { self.types = types }
 }

@@ -8,11 +8,11 @@ extension Row {
         return Row(name) { lab in try await lab.callInSequence(place, name, where: { _ in nil }) }
     }
 
-    /// The same with each call by the mailbox, as between machines.
-    static let callsByMailbox = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
-        let name = "call.mailbox.\(place.rawValue)"
+    /// The same with calls that go past the mailbox, from socket to socket.
+    static let directCalls = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
+        let name = "call.direct.\(place.rawValue)"
         return Row(name) { lab in
-            try await lab.callInSequence(place, name, pool: Lab.mailboxPool, where: { _ in nil })
+            try await lab.callInSequence(place, name, pool: Lab.directPool, where: { _ in nil })
         }
     }
 
@@ -37,6 +37,17 @@ extension Row {
                         name, "calls", unit: "1/s", Double(count) / seconds, floor: 1e6 / floor.percentile(50))
                 ]
             }
+        }
+    }
+
+    static let directCallsInFlight = backends.map { backend, place in
+        let name = "call.direct.inflight100.\(backend)"
+        return Row(name) { lab in
+            let count = lab.count(20_000) / 100 * 100
+            let (seconds, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
+                try await lab.callAtOnce(place, callers: 1, actors: 1, count: count, pool: Lab.directPool)
+            }
+            return [Measurement(name, "calls", unit: "1/s", Double(count) / seconds, floor: 1e6 / floor.percentile(50))]
         }
     }
 
@@ -89,11 +100,13 @@ extension Lab {
     }
 
     /// Makes so many calls, a hundred at a time; in seconds.
-    fileprivate func callAtOnce(_ place: Place, callers: Int, actors: Int, count: Int) async throws -> Double {
+    fileprivate func callAtOnce(
+        _ place: Place, callers: Int, actors: Int, count: Int, pool: String = "default"
+    ) async throws -> Double {
         var members: [Troupe] = []
         for _ in 0..<callers { members.append(try await Troupe.joining(url(place))) }
         let names = (0..<actors).map { "inflight-\($0)-\(UUID().uuidString)" }
-        _ = try await members[0].spawn(Echo.self, names.map { Spawn($0, state: .init()) })
+        _ = try await members[0].spawn(Echo.self, names.map { Spawn($0, state: .init()) }, pool: pool)
         let handles = try members.flatMap { member in try names.map { try member.handle(Echo.self, named: $0) } }
         for handle in handles { _ = try await handle.add(1) }
         let begin = ContinuousClock.now

@@ -49,7 +49,8 @@ struct Row: Sendable {
     static let all: [Row] = groups.flatMap { $0 }
 
     private static let groups: [[Row]] = [
-        sequentialCalls, callsByMailbox, callsFromArrivals, callsInFlight, callsToMany, chains, tells, mailboxes,
+        sequentialCalls, directCalls, callsFromArrivals, callsInFlight, directCallsInFlight, callsToMany, chains, tells,
+        mailboxes,
         spawns, activations, echoes, echoesByFile, memory, dormantMemory, exchangeMemory, states, workers, weak,
         queued, dormant, bare, speeds, peers,
     ]
