@@ -27,7 +27,7 @@ import TroupeTesting
 
     /// Keys of the shard itself, one each.
     private static let ofShard: Set<String> = [
-        "meta", "actors", "workers", "completed", "types", "active", "objects", "garbage", "troubled",
+        "meta", "actors", "workers", "completed", "types", "active", "objects", "foreign", "garbage", "troubled",
     ]
 
     private func isOwned(_ key: String, _ keys: Set<String>, _ connection: RedisConnection) async throws -> Bool {
