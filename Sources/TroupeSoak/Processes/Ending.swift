@@ -206,7 +206,9 @@ struct Ending {
         }
     }
 
-    /// Ends the holds of all objects: when the actors of all sites are ended, nothing refers to any, and all must go.
+    /// Ends the holds of all objects: when the actors of all sites are ended, nothing refers to any, and all must go. What is
+    /// kept for another site ends too: an endpoint that was killed may have forgotten that it used an object, and then this
+    /// one's lease would end an hour later.
     private func sweep(_ site: SoakSite, _ report: inout SoakReport) async {
         let deadline = ContinuousClock.now + patience
         var left: [String] = []
@@ -235,7 +237,12 @@ struct Ending {
         let shard = site.troupe.courier.exchange.shards[0]
         try await within(.seconds(30), "the end of holds") {
             for start in stride(from: 0, to: ids.count, by: 500) {
-                _ = try await shard.perform(.hold(Array(ids[start..<min(start + 500, ids.count)]), for: .zero))
+                let page = Array(ids[start..<min(start + 500, ids.count)])
+                _ = try await shard.perform(.hold(page, for: .zero))
+                guard let name = site.name else { continue }
+                for other in Cast.sites where other != name {
+                    _ = try await shard.perform(.keep(page, by: other, for: .zero))
+                }
             }
         }
         return ids
