@@ -10,8 +10,7 @@ import TroupeTesting
 struct DirectFaultTests {
     private func worker(_ url: String, _ options: [String] = []) throws -> ChildProcess {
         let worker = ChildProcess(
-            [try ChildProcess.product("FaultNode"), "worker", "--exchange", url, "--lease", "500ms", "--direct"]
-                + options)
+            [try ChildProcess.product("FaultNode"), "worker", "--exchange", url, "--lease", "500ms"] + options)
         try worker.start()
         return worker
     }

@@ -46,7 +46,7 @@ struct NetworkFaultTests {
                 throw ChildProcess.Failure(description: "the exchange did not start: \(command)")
             }
             // Sockets do not end at a host of the lab: past the mailbox a caller reaches a worker that is cut off.
-            let options = kind == .broker ? ["--direct"] : []
+            let options = kind == .broker ? [] : ["--no-direct"]
             for host in ["one", "two"] {
                 let worker = try node(host, ["worker", "--exchange", url, "--lease", "1s"] + options)
                 try worker.start()

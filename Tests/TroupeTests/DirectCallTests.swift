@@ -10,12 +10,6 @@ import TroupeTesting
 struct DirectCallTests {
     static let places: [Place] = [.embedded, .redis, .shards]
 
-    private func withDirectScene(
-        _ place: Place, _ types: [any StatefulActor.Type], _ body: (Scene) async throws -> Void
-    ) async throws {
-        try await withScene(place, types, configure: { $0.takesDirectCalls = true }, body)
-    }
-
     /// Calls until one has gone directly.
     private func warmUp(_ troupe: Troupe, _ counter: Counter) async throws {
         let before = troupe.directCounts.answered
@@ -26,7 +20,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func callsOfOneActorGoDirectlyAndAreDecided(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let before = scene.caller.directCounts
@@ -47,7 +41,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func manyAtOnceAreAllHandledOnce(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let results = try await withThrowingTaskGroup(of: [Int].self) { group in
@@ -65,8 +59,8 @@ struct DirectCallTests {
         }
     }
 
-    @Test func aWorkerThatIsNotToldToTakesNothingDirectly() async throws {
-        try await withScene(.redis, [Counter.self]) { scene in
+    @Test func aWorkerThatIsToldNotToTakesNothingDirectly() async throws {
+        try await withScene(.redis, [Counter.self], configure: { $0.takesDirectCalls = false }) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             for n in 1...200 { #expect(try await hits.add(1) == n) }
             #expect(scene.caller.directCounts == DirectCounts())
@@ -74,7 +68,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func messagesAndCallsOfFourCallersKeepTheirOrder(_ place: Place) async throws {
-        try await withDirectScene(place, [Sequencer.self]) { scene in
+        try await withScene(place, [Sequencer.self]) { scene in
             let sequencer = try await scene.caller.spawn(Sequencer.self, named: "s")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for sender in 0..<4 {
@@ -96,7 +90,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aMessageThatWasStoredBeforeIsNotOvertaken(_ place: Place) async throws {
-        try await withDirectScene(place, [Sequencer.self]) { scene in
+        try await withScene(place, [Sequencer.self]) { scene in
             let sequencer = try await scene.caller.spawn(Sequencer.self, named: "s")
             let direct = { scene.caller.directCounts.answered }
             try await eventually("a call goes directly") {
@@ -114,7 +108,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aPausedActorIsCalledByItsMailbox(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let before = scene.caller.directCounts.fellBack
@@ -129,7 +123,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallIsCancelled(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let gate = "direct cancel \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -147,7 +141,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallThatIsQueuedIsCancelledBeforeItRuns(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let gate = "direct queue \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -165,7 +159,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aDirectCallHasADeadline(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let gate = "direct deadline \(place)"
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
@@ -182,7 +176,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func turnsThatWereCalledDirectlyCallAndTell(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             let two = try await scene.caller.spawn(Counter.self, named: "two")
             try await warmUp(scene.caller, one)
@@ -193,7 +187,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aTurnThatCallsIsKnownToTheExchangeBeforeItsCallLeaves(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let (gate, next) = ("direct unknown \(place)", "direct known \(place)")
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             _ = try await scene.caller.spawn(Counter.self, named: "two")
@@ -216,7 +210,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aTurnThatWasOvertakenBeforeItsFirstCallBeginsAgain(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let (gate, next) = ("direct late \(place)", "direct later \(place)")
             let one = try await scene.caller.spawn(Counter.self, named: "one")
             _ = try await scene.caller.spawn(Counter.self, named: "two")
@@ -235,7 +229,7 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func whatCannotBeReadIsADeadLetter(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
             let now = scene.caller.courier.clock.now()
@@ -251,12 +245,10 @@ struct DirectCallTests {
     }
 
     @Test(arguments: places) func aWorkerThatIsDrainedSendsItsCallersToTheMailbox(_ place: Place) async throws {
-        try await withDirectScene(place, [Counter.self]) { scene in
+        try await withScene(place, [Counter.self]) { scene in
             let hits = try await scene.caller.spawn(Counter.self, named: "hits")
             try await warmUp(scene.caller, hits)
-            var configuration = WorkerConfiguration(types: [Counter.self])
-            configuration.takesDirectCalls = true
-            let next = try Worker(scene.host, configuration)
+            let next = try Worker(scene.host, WorkerConfiguration(types: [Counter.self]))
             let running = Task { try await next.run() }
             let calls = Task {
                 var sum = 0

@@ -7,13 +7,13 @@ struct FurtherWorker: Sendable {
 
     /// Without a time for it, no actor passivates during a row.
     init(
-        pools: String..., url: String, passivateAfter: String = "600s", lease: String = "3s", isDirect: Bool = false
+        pools: String..., url: String, passivateAfter: String = "600s", lease: String = "3s", isDirect: Bool = true
     ) throws {
         process = ChildProcess(
             [
                 try ChildProcess.product("bench"), "worker", "--exchange", url, "--passivate-after", passivateAfter,
                 "--lease", lease,
-            ] + pools.flatMap { ["--pool", $0] } + (isDirect ? ["--direct"] : []))
+            ] + pools.flatMap { ["--pool", $0] } + (isDirect ? [] : ["--no-direct"]))
         try process.start()
     }
 

@@ -16,8 +16,8 @@ final class Lab: Sendable {
         case brokerDurable = "broker.durable"
     }
 
-    /// Whose workers take calls past the mailbox.
-    static let directPool = "direct"
+    /// Whose workers take no calls past the mailbox.
+    static let mailboxPool = "mailbox"
 
     let directory: String
     let redis: RedisServer
@@ -25,7 +25,7 @@ final class Lab: Sendable {
     private let broker: LabBroker
     private let brokerDurable: LabBroker
     private let workers: [FurtherWorker]
-    private let directWorkers: [FurtherWorker]
+    private let mailboxWorkers: [FurtherWorker]
     /// What repetitions are multiplied by.
     let scale: Double
 
@@ -54,8 +54,8 @@ final class Lab: Sendable {
         workers = try [redis.unixURL, redisAlways.unixURL, broker.ipc, brokerDurable.ipc].map {
             try FurtherWorker(pools: "default", url: $0)
         }
-        directWorkers = try [redis.unixURL, broker.ipc].map {
-            try FurtherWorker(pools: Self.directPool, url: $0, isDirect: true)
+        mailboxWorkers = try [redis.unixURL, broker.ipc].map {
+            try FurtherWorker(pools: Self.mailboxPool, url: $0, isDirect: false)
         }
     }
 
@@ -82,7 +82,7 @@ final class Lab: Sendable {
     func count(_ full: Int) -> Int { max(20, Int(Double(full) * scale)) }
 
     func stop() {
-        for worker in workers + directWorkers { worker.end() }
+        for worker in workers + mailboxWorkers { worker.end() }
         broker.end()
         brokerDurable.end()
         redis.kill()

@@ -25,12 +25,25 @@ package protocol Shard: Sendable {
     /// Where its answers arrive: a task that prefers it goes on there. Nil if they come from nowhere in particular.
     var executor: ArrivalExecutor? { get }
 
+    /// How far this client knows the shard to have come, for another of its clients to take note of, in a form that only the
+    /// host of the exchange reads. Nil where nothing can be lost, or nothing is known.
+    var seen: [UInt8]? { get }
+
+    /// Takes note of what another client of the same shard has seen: if the shard comes back without it, this client is told
+    /// of that too (``ExchangeError/Code/wentBack``).
+    ///
+    /// - Returns: false if it is of a stretch of the shard's history to which this client has not come yet. An operation
+    ///   brings it there.
+    func note(seen: [UInt8]) -> Bool
+
     /// Ends connections; what is under way fails with ``ExchangeError/Code/closed``.
     func close() async
 }
 
 extension Shard {
     package var executor: ArrivalExecutor? { nil }
+    package var seen: [UInt8]? { nil }
+    package func note(seen: [UInt8]) -> Bool { true }
 }
 
 /// A durability class, and what it may lose in words.

@@ -88,6 +88,9 @@ package final class RedisShard: Shard {
         return answer
     }
 
+    package var seen: [UInt8]? { pipeline.seen }
+    package func note(seen: [UInt8]) -> Bool { pipeline.note(seen: seen) }
+
     /// Sees to it that what an operation has set to a time happens then.
     private func foresee(_ operation: Operation, _ answer: Answer) {
         switch operation {

@@ -219,6 +219,21 @@ final class ScriptPipeline: Sendable {
         if state.memory.stretch != flight.stretch { state.memory.stretch = flight.stretch }
     }
 
+    var seen: [UInt8]? { state.withLock { $0.memory.text }.map { Array($0.utf8) } }
+
+    /// What another client has seen holds for this one if both look at the same stretch.
+    func note(seen bytes: [UInt8]) -> Bool {
+        guard let other = ShardMemory(text: String(decoding: bytes, as: UTF8.self)) else { return false }
+        return state.withLock { state in
+            var stretch = state.memory.stretch
+            if case .open(_, let current) = state.phase { stretch = current }
+            guard stretch == other.stretch else { return false }
+            state.memory.stretch = stretch
+            state.memory.seen.raise(to: other.seen)
+            return true
+        }
+    }
+
     /// Runs a script that stumbled over a foreign key once more, to learn which.
     private func explain(
         _ call: ScriptCall, _ text: String, _ connection: RedisConnection, _ operation: String

@@ -13,8 +13,11 @@ struct ShardMarks: Hashable, Sendable {
 
     /// Nil for what is not marks.
     init?(_ fields: ArraySlice<RedisReply>) {
-        guard fields.count == Self.fieldCount else { return nil }
-        let counts = fields.map { $0.integer ?? 0 }
+        self.init(counts: fields.map { $0.integer ?? 0 })
+    }
+
+    init?(counts: [Int]) {
+        guard counts.count == Self.fieldCount else { return nil }
         (entered, left, acts, counter) = (counts[0], counts[1], counts[2], counts[3])
     }
 
@@ -47,6 +50,26 @@ struct ShardMemory: Sendable {
     /// The stretch from which the latest of these marks are.
     var stretch: Stretch?
     var seen = ShardMarks()
+
+    /// For another client of the shard: the stretch's number, its server's process, and the counts.
+    var text: String? {
+        stretch.map { ([String($0.number), $0.run] + seen.counts.map(String.init)).joined(separator: " ") }
+    }
+
+    init() {}
+    init(stretch: Stretch, seen: ShardMarks) {
+        self.stretch = stretch
+        self.seen = seen
+    }
+
+    /// Nil for what no ``text`` is.
+    init?(text: String) {
+        let parts = text.split(separator: " ")
+        let counts = parts.dropFirst(2).compactMap { Int($0) }
+        guard parts.count == 2 + ShardMarks.fieldCount, let number = Int(parts[0]), let seen = ShardMarks(counts: counts)
+        else { return nil }
+        self.init(stretch: Stretch(number: number, run: String(parts[1])), seen: seen)
+    }
 }
 
 extension ExchangeError {

@@ -130,4 +130,6 @@ protocol TurnCommitter: Sendable {
     /// Something was stored before what runs: another activation begins with that.
     func activationOvertaken(_ host: ActivationHost) async
     func activationFailed(_ host: ActivationHost, reason: String) async
+    /// How far the shard, which has a number, has come.
+    var seen: (shard: Int, seen: [UInt8])? { get }
 }

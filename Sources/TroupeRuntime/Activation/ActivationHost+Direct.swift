@@ -95,16 +95,18 @@ extension ActivationHost {
 
     func holdsDirect(_ call: CallID) -> Bool { state.withLock { $0.direct.holds(call) } }
 
-    /// What direct calls came to is committed.
+    /// What direct calls came to is committed. Callers also learn how far the exchange has come with it, so that they are told
+    /// if it goes back behind that.
     func answer(_ arrivals: [TurnCommit.Arrival]) {
         guard !arrivals.isEmpty else { return }
         var frames: [ObjectIdentifier: (connection: DirectConnection, frames: [DirectFrame])] = [:]
+        let seen = committer.seen.map { [DirectFrame.seen(shard: $0.shard, $0.seen)] } ?? []
         for arrival in arrivals {
             guard let outcome = arrival.disposition.outcomeOfArrival else { continue }
             let isSmall = outcome.payload.count <= DirectFrame.payloadSizeBytesMax
             let frame = isSmall ? DirectFrame.outcome(arrival.id, outcome) : .decided(arrival.id)
             for connection in state.withLock({ $0.direct.remove(arrival.id) }) {
-                frames[ObjectIdentifier(connection), default: (connection, [])].frames.append(frame)
+                frames[ObjectIdentifier(connection), default: (connection, seen)].frames.append(frame)
             }
         }
         for (connection, frames) in frames.values { connection.send(frames) }

@@ -26,8 +26,10 @@ public struct WorkerOptions: ParsableArguments {
     @Option(help: "Hosts that one actor (TYPE/NAME) until it is idle, and ends: for executors that think in tasks.")
     public var once: String?
 
-    @Flag(help: "Takes calls of processes of this machine and user over a Unix socket, past the mailboxes.")
-    public var direct = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Takes calls of processes of this machine and user over a Unix socket, past the mailboxes.")
+    public var direct = true
 
     public init() {}
 

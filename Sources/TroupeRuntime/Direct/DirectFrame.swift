@@ -17,10 +17,12 @@ enum DirectFrame: Hashable, Sendable {
     /// Nothing was done, and nothing will be: the mailbox is the way.
     case refused(CallID)
     case held(CallID)
+    /// How far a shard of the exchange has come with the outcomes that follow.
+    case seen(shard: Int, [UInt8])
     /// It is decided, and its outcome is too large for a frame: the exchange has it.
     case decided(CallID)
 
-    static let version: UInt64 = 1
+    static let version: UInt64 = 2
     /// The length of a frame at the most; of a caller's first one, before it has shown its token.
     static let sizeBytesMax = 5 << 20
     static let helloSizeBytesMax = 256
@@ -29,14 +31,17 @@ enum DirectFrame: Hashable, Sendable {
     /// Larger requests go by the mailbox, and larger outcomes are asked for: what takes long to copy gains nothing here.
     static let payloadSizeBytesMax = 256 << 10
 
+    /// Of what a shard has seen.
+    private static let seenSizeBytesMax = 256
+
     private enum Kind: UInt64 {
-        case hello = 0, call, cancel, probe, welcome, outcome, refused, held, decided
+        case hello = 0, call, cancel, probe, welcome, outcome, refused, held, decided, seen
 
         var count: Int {
             switch self {
             case .welcome: 1
             case .call, .refused, .held, .decided: 2
-            case .hello, .cancel, .probe, .outcome: 3
+            case .hello, .cancel, .probe, .outcome, .seen: 3
             }
         }
     }
@@ -61,6 +66,10 @@ enum DirectFrame: Hashable, Sendable {
         case .refused(let id): Self.write(.refused, id, nil, &writer)
         case .held(let id): Self.write(.held, id, nil, &writer)
         case .decided(let id): Self.write(.decided, id, nil, &writer)
+        case .seen(let shard, let seen):
+            Self.begin(.seen, &writer)
+            writer.writeUnsigned(UInt64(shard))
+            writer.writeBytes(seen)
         }
         let length = UInt32(writer.bytes.count)
         for shift in [24, 16, 8, 0] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
@@ -97,6 +106,13 @@ enum DirectFrame: Hashable, Sendable {
         case .refused: self = .refused(try Self.readID(&reader))
         case .held: self = .held(try Self.readID(&reader))
         case .decided: self = .decided(try Self.readID(&reader))
+        case .seen:
+            let shard = Int(clamping: try reader.readUnsigned())
+            let seen = Array(try reader.readBytes())
+            guard seen.count <= Self.seenSizeBytesMax else {
+                throw ExchangeError(.tooLarge, "a direct frame says more of the exchange's history than there is to say")
+            }
+            self = .seen(shard: shard, seen)
         }
         try reader.finish()
     }

@@ -56,13 +56,15 @@ final class DirectListener: Sendable {
     func start() { startThread(name: "troupe-direct") { self.accept() } }
 
     func close() {
-        let connections = state.withLock { state in
-            state.isClosed = true
-            return Array(state.connections.values)
-        }
+        state.withLock { $0.isClosed = true }
         socket.shutDown()
-        for connection in connections { connection.close() }
+        endConnections()
         place.remove()
+    }
+
+    /// Parts with all callers; they use the mailbox, and may come back.
+    func endConnections() {
+        for connection in state.withLock({ Array($0.connections.values) }) { connection.close() }
     }
 
     private func accept() {
@@ -113,7 +115,7 @@ final class DirectListener: Sendable {
 
     private func greet(_ connection: DirectConnection, _ frame: DirectFrame) throws {
         guard case .hello(let version, let token) = frame, version == DirectFrame.version else {
-            throw ExchangeError(.unsupportedVersion, "its first frame was not a greeting of version 1")
+            throw ExchangeError(.unsupportedVersion, "its first frame was not a greeting of version \(DirectFrame.version)")
         }
         guard Self.areEqual(token, address.token) else {
             throw ExchangeError(.unauthorized, "it did not know this worker's token")
@@ -136,7 +138,7 @@ final class DirectListener: Sendable {
         case .cancel(let id, let actor): host.cancel(id, of: actor)
         case .probe(let id, let actor):
             connection.send(host.holds(id, of: actor) ? .held(id) : .refused(id))
-        case .hello, .welcome, .outcome, .refused, .held, .decided:
+        case .hello, .welcome, .outcome, .refused, .held, .decided, .seen:
             throw ExchangeError(.invalidArgument, "a frame came that callers do not send")
         }
     }

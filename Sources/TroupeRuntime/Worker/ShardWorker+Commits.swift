@@ -3,6 +3,8 @@ import Synchronization
 import TroupeCore
 
 extension ShardWorker: TurnCommitter {
+    var seen: (shard: Int, seen: [UInt8])? { shard.seen.map { (index, $0) } }
+
     func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd {
         var attempt = 0
         let fullDeadline = clock.now() + .seconds(10)

@@ -35,18 +35,27 @@ extension ShardWorker {
 }
 
 extension Worker {
-    /// Opens the way past the mailboxes for processes of this machine, and lets the shards know of it.
-    func openDirectWay() -> DirectListener? {
+    /// Opens the way past the mailboxes for processes of this machine.
+    func openDirectWay() {
         let exchange = system.courier.exchange
-        guard configuration.takesDirectCalls, exchange.shards.allSatisfy({ $0.executor != nil }) else { return nil }
+        guard configuration.takesDirectCalls, exchange.shards.allSatisfy({ $0.executor != nil }) else { return }
         guard let listener = DirectListener.open(for: DirectActors(shards, of: exchange), logger: system.logger) else {
-            system.logger.warning(
+            system.logger.notice(
                 "there is no place for a socket, so callers use the mailboxes; set TMPDIR to a directory with a short path",
                 metadata: ["worker": "\(id)"])
-            return nil
+            return
         }
         listener.start()
-        for shard in shards { shard.direct.withLock { $0 = listener.address } }
-        return listener
+        for shard in shards { shard.direct.withLock { $0 = listener } }
+    }
+
+    func closeDirectWay() {
+        for shard in shards {
+            let listener = shard.direct.withLock { listener in
+                defer { listener = nil }
+                return listener
+            }
+            listener?.close()
+        }
     }
 }

@@ -81,8 +81,8 @@ public final class Worker: Service {
         for shard in shards { shard.join(shards) }
         // They refer to each other until then.
         defer { for shard in shards { shard.join([]) } }
-        let direct = openDirectWay()
-        defer { direct?.close() }
+        openDirectWay()
+        defer { closeDirectWay() }
         for shard in shards { try await shard.register() }
         system.logger.info(
             "worker hosts actors",

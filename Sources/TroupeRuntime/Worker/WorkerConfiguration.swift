@@ -20,9 +20,8 @@ public struct WorkerConfiguration: Sendable {
     public var drainMax: Duration = .seconds(10)
     /// Hosts that actor and no other, until it is idle.
     public var only: ActorID?
-    /// Whether processes of this machine and user may call its actors past their mailboxes, over a Unix socket. Such callers
-    /// are not told at once if the exchange comes back with less than it had acknowledged.
-    public var takesDirectCalls = false
+    /// Whether processes of this machine and user may call its actors past their mailboxes, over a Unix socket.
+    public var takesDirectCalls = true
 
     public init(types: [any StatefulActor.Type]) { self.types = types }
 }

@@ -8,11 +8,11 @@ extension Row {
         return Row(name) { lab in try await lab.callInSequence(place, name, where: { _ in nil }) }
     }
 
-    /// The same with calls that go past the mailbox, from socket to socket.
-    static let directCalls = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
-        let name = "call.direct.\(place.rawValue)"
+    /// The same with calls that go by the mailbox, as between machines.
+    static let mailboxCalls = [Lab.Place.redisTCP, .redisUnix, .brokerIPC].map { place in
+        let name = "call.mailbox.\(place.rawValue)"
         return Row(name) { lab in
-            try await lab.callInSequence(place, name, pool: Lab.directPool, where: { _ in nil })
+            try await lab.callInSequence(place, name, pool: Lab.mailboxPool, where: { _ in nil })
         }
     }
 
@@ -40,12 +40,12 @@ extension Row {
         }
     }
 
-    static let directCallsInFlight = backends.map { backend, place in
-        let name = "call.direct.inflight100.\(backend)"
+    static let mailboxCallsInFlight = backends.map { backend, place in
+        let name = "call.mailbox.inflight100.\(backend)"
         return Row(name) { lab in
             let count = lab.count(20_000) / 100 * 100
             let (seconds, floor) = try await lab.besideFloor(place, count: lab.count(2000)) {
-                try await lab.callAtOnce(place, callers: 1, actors: 1, count: count, pool: Lab.directPool)
+                try await lab.callAtOnce(place, callers: 1, actors: 1, count: count, pool: Lab.mailboxPool)
             }
             return [Measurement(name, "calls", unit: "1/s", Double(count) / seconds, floor: 1e6 / floor.percentile(50))]
         }
