@@ -66,7 +66,8 @@ struct ShardMemory: Sendable {
     init?(text: String) {
         let parts = text.split(separator: " ")
         let counts = parts.dropFirst(2).compactMap { Int($0) }
-        guard parts.count == 2 + ShardMarks.fieldCount, let number = Int(parts[0]), let seen = ShardMarks(counts: counts)
+        guard parts.count == 2 + ShardMarks.fieldCount, let number = Int(parts[0]),
+            let seen = ShardMarks(counts: counts)
         else { return nil }
         self.init(stretch: Stretch(number: number, run: String(parts[1])), seen: seen)
     }

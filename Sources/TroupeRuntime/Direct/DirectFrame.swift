@@ -110,7 +110,8 @@ enum DirectFrame: Hashable, Sendable {
             let shard = Int(clamping: try reader.readUnsigned())
             let seen = Array(try reader.readBytes())
             guard seen.count <= Self.seenSizeBytesMax else {
-                throw ExchangeError(.tooLarge, "a direct frame says more of the exchange's history than there is to say")
+                throw ExchangeError(
+                    .tooLarge, "a direct frame says more of the exchange's history than there is to say")
             }
             self = .seen(shard: shard, seen)
         }

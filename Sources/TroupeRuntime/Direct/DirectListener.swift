@@ -115,7 +115,8 @@ final class DirectListener: Sendable {
 
     private func greet(_ connection: DirectConnection, _ frame: DirectFrame) throws {
         guard case .hello(let version, let token) = frame, version == DirectFrame.version else {
-            throw ExchangeError(.unsupportedVersion, "its first frame was not a greeting of version \(DirectFrame.version)")
+            throw ExchangeError(
+                .unsupportedVersion, "its first frame was not a greeting of version \(DirectFrame.version)")
         }
         guard Self.areEqual(token, address.token) else {
             throw ExchangeError(.unauthorized, "it did not know this worker's token")

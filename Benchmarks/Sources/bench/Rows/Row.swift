@@ -49,7 +49,8 @@ struct Row: Sendable {
     static let all: [Row] = groups.flatMap { $0 }
 
     private static let groups: [[Row]] = [
-        sequentialCalls, mailboxCalls, callsFromArrivals, callsInFlight, mailboxCallsInFlight, callsToMany, chains, tells,
+        sequentialCalls, mailboxCalls, callsFromArrivals, callsInFlight, mailboxCallsInFlight, callsToMany, chains,
+        tells,
         mailboxes,
         spawns, activations, echoes, echoesByFile, memory, dormantMemory, exchangeMemory, states, workers, weak,
         queued, dormant, bare, speeds, peers,
