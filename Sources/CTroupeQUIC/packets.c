@@ -213,8 +213,8 @@ static bool send_packet(troupe_quic *quic, uint64_t now, uint64_t bulk_room, siz
     ngtcp2_ssize taken = -1;
     ngtcp2_pkt_info information;
     ngtcp2_ssize size = ngtcp2_conn_writev_stream(
-        quic->connection, &path.path, &information, packet, quic->is_narrow ? DATAGRAM_MIN : sizeof packet, &taken, flags, stream == NULL ? -1 : stream->id,
-        vectors, count, now);
+        quic->connection, &path.path, &information, packet, quic->is_narrow ? DATAGRAM_MIN : sizeof packet, &taken, flags,
+        stream == NULL ? -1 : stream->id, vectors, count, now);
     if (size < 0) {
         if (stream == NULL) {
             quic_fail(quic, (int)size);
