@@ -56,8 +56,11 @@ bool quic_start_timer(troupe_quic *quic) {
     return true;
 }
 
-static void set_timer(troupe_quic *quic) {
+static void set_timer(troupe_quic *quic, uint64_t now) {
     uint64_t at = quic->over ? UINT64_MAX : ngtcp2_conn_get_expiry(quic->connection);
+    // ngtcp2's own time for the next packets is early by design, and forgotten when anything else expires shortly before.
+    bool waiting = !g_queue_is_empty(&quic->ready[0]) || !g_queue_is_empty(&quic->ready[1]);
+    if (waiting && quic->paced_until > now) at = MIN(at, quic->paced_until);
     if (at == quic->timer_at) return;
     quic->timer_at = at;
     struct itimerspec when = {0};
@@ -210,8 +213,8 @@ static bool send_packet(troupe_quic *quic, uint64_t now, uint64_t bulk_room, siz
     ngtcp2_ssize taken = -1;
     ngtcp2_pkt_info information;
     ngtcp2_ssize size = ngtcp2_conn_writev_stream(
-        quic->connection, &path.path, &information, packet, quic->is_narrow ? DATAGRAM_MIN : sizeof packet, &taken, flags, stream == NULL ? -1 : stream->id,
-        vectors, count, now);
+        quic->connection, &path.path, &information, packet, quic->is_narrow ? DATAGRAM_MIN : sizeof packet, &taken, flags,
+        stream == NULL ? -1 : stream->id, vectors, count, now);
     if (size < 0) {
         if (stream == NULL) {
             quic_fail(quic, (int)size);
@@ -247,13 +250,13 @@ void quic_send(troupe_quic *quic) {
     if (quic->connection == NULL || quic->over) return;
     uint64_t now = troupe_now();
     look_for_narrowing(quic, now);
-    size_t quantum = ngtcp2_conn_get_send_quantum(quic->connection), sent = 0;
+    size_t room = pace_room(quic, now), sent = 0;
     uint64_t bulk_room = share_bulk_room(quic, now);
     bool connection_full = false;
-    while (sent < quantum && !quic->over && send_packet(quic, now, bulk_room, &sent, &connection_full)) {}
+    while (sent < room && !quic->over && send_packet(quic, now, bulk_room, &sent, &connection_full)) {}
     if (quic->over) return;
-    ngtcp2_conn_update_pkt_tx_time(quic->connection, now);
-    set_timer(quic);
+    if (sent > 0) pace_note_sent(quic, sent, now);
+    set_timer(quic, now);
 }
 
 void quic_send_close(troupe_quic *quic, const ngtcp2_connection_close_error *error) {

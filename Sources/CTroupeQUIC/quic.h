@@ -69,8 +69,11 @@ struct troupe_quic {
 
     /// Until when bulk streams keep the path's queues short for urgent ones.
     uint64_t urgent_until;
-    /// The most bytes a second that the path has delivered, in this period and in the last.
-    uint64_t rate, last_rate, rate_since;
+    /// How much of the measured rate they use, and the shortest round trip since that was looked at.
+    double fit;
+    uint64_t round_min, round_since;
+    /// When all that was sent will have left at BBR's pace.
+    uint64_t paced_until;
 
     GHashTable *streams;
     /// Streams with bytes to send, and streams with changes to tell.
@@ -102,6 +105,10 @@ void quic_send_close(troupe_quic *quic, const ngtcp2_connection_close_error *err
 bool quic_make_client(troupe_quic *quic);
 
 // share.c
+/// How many bytes may leave in one go when their time has come.
+size_t pace_room(const troupe_quic *quic, uint64_t now);
+/// Notes that so many bytes have left.
+void pace_note_sent(troupe_quic *quic, size_t size, uint64_t now);
 /// Notes that an urgent stream is in use.
 void share_note_urgent(troupe_quic *quic);
 /// How many bytes bulk streams may send now.

@@ -134,9 +134,9 @@ void troupe_quic_finish(troupe_quic *quic, int64_t id) {
 
 // MARK: Receiving
 
-/// A reader that empties its window within two round trips could use a larger one.
+/// A reader that empties a quarter of its window within a round trip could use a larger one.
 static size_t growth_of(troupe_quic *quic, stream *stream, uint64_t now) {
-    uint64_t soon = 2 * troupe_quic_round_trip(quic) * NGTCP2_MICROSECONDS + 4 * NGTCP2_MILLISECONDS;
+    uint64_t soon = troupe_quic_round_trip(quic) * NGTCP2_MICROSECONDS + 2 * NGTCP2_MILLISECONDS;
     if (now - stream->credit_since > soon) return 0;
     size_t left = quic->configuration.window_growth_max - quic->window_growth;
     size_t growth = MIN(stream->window, quic->configuration.stream_window_max - stream->window);
@@ -145,7 +145,7 @@ static size_t growth_of(troupe_quic *quic, stream *stream, uint64_t now) {
 
 static void credit(troupe_quic *quic, stream *stream, size_t size) {
     stream->credit += size;
-    if (stream->closed || quic->over || stream->credit < stream->window / 2) return;
+    if (stream->closed || quic->over || stream->credit < stream->window / 4) return;
     uint64_t now = troupe_now();
     size_t growth = growth_of(quic, stream, now);
     ngtcp2_conn_extend_max_stream_offset(quic->connection, stream->id, stream->credit + growth);
