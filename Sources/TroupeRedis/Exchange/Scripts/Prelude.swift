@@ -5,7 +5,7 @@ enum Prelude {
     static let source = #"""
         -- Of one run: its arguments, the first of which is the time of a clock that a test holds, or empty.
         local call, base, arguments, request, now
-        local actors, touched, goneWorkers
+        local actors, touched, goneWorkers, hostedQueues, quietRings
         local enteredCount, leftCount, deadLetterDelta
         -- Completions of calls, in order, until they are written down.
         local completed
@@ -14,6 +14,9 @@ enum Prelude {
         local marks
 
         local function text(number) return string.format('%.0f', number) end
+
+        -- The id of an item in a mailbox.
+        local function itemID(sequence) return string.format('%d-0', sequence) end
 
         local function readClock(held, isReader)
           if held == '' then
@@ -30,7 +33,7 @@ enum Prelude {
           call, base, arguments = redis.call, keys[1], given
           request = cmsgpack.unpack(given[2])
           now = readClock(given[1], isReader)
-          actors, touched, goneWorkers, completed = {}, {}, {}, {}
+          actors, touched, goneWorkers, completed, hostedQueues, quietRings = {}, {}, {}, {}, {}, {}
           enteredCount, leftCount, deadLetterDelta = 0, 0, 0
           marks = { false, false, false, false }
           limits.outcomeKeyRetention = given[1] == '' and limits.retentionMin or limits.retentionHeld
