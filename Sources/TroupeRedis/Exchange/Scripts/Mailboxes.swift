@@ -94,8 +94,8 @@ enum Mailboxes {
         end
 
         -- Marks envelopes as outstanding, up to the window; expired ones end instead. `fresh` was just appended: if it
-        -- is all that is left to deliver, it need not be read again.
-        local function takeDeliverable(actor, fresh)
+        -- is all that is left to deliver, it need not be read again; nor `first`, the first ones.
+        local function takeDeliverable(actor, fresh, first)
           local live, taken = actor.live, {}
           local lease = live.lease
           if not lease or live.paused then return taken end
@@ -103,7 +103,8 @@ enum Mailboxes {
             local room = windowOf(actor) - lease.outstanding
             if room <= 0 then break end
             local isLast = fresh and lease.outstanding == live.count - 1
-            local entries = isLast and { fresh } or readQueue(actor, lease.upTo, room)
+            local entries = isLast and { fresh } or first or readQueue(actor, lease.upTo, room)
+            first = nil
             if #entries == 0 then break end
             for _, entry in ipairs(entries) do
               if isLeaving(actor) and entry.sequence > (live.begun or 0) then return taken end
@@ -160,8 +161,10 @@ enum Mailboxes {
         -- Wakes the next worker in turn that has room and is not woken already; looks at no more than four.
         local function ring(queue)
           if quietRings[queue] then return end
+          flushGranted()
           local key = base .. ':ring:' .. queue
           local count = call('LLEN', key)
+          hostedQueues[queue] = count > 0
           for _ = 1, math.min(4, count) do
             local worker = call('LMOVE', key, key, 'LEFT', 'RIGHT')
             local fields = call('HMGET', base .. ':worker:' .. worker, 'max', 'rung')

@@ -42,6 +42,7 @@ enum Moving {
           live.lease, actor.isChanged = nil, true
           -- Its worker has room again.
           quietRings = {}
+          flushGranted()
           call('HINCRBY', base .. ':active', queue, -1)
           if goneWorkers[lease.worker] then return end
           call('ZREM', base .. ':held:' .. lease.worker, actor.key)

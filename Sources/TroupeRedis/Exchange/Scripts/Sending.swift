@@ -156,7 +156,7 @@ enum Sending {
             refers = #request.refs > 0 or nil }
           call('HSET', base .. ':actor:' .. key, 'fixed', cmsgpack.pack(fixed), 'live', cmsgpack.pack(live),
             'about', blob(1), 'state', blob(2), 'refs', cmsgpack.pack(request.refs))
-          actors[key] = { key = key, fixed = fixed, live = live, isChanged = true }
+          actors[key] = { key = key, fixed = fixed, live = live }
           call('ZADD', base .. ':actors', 0, key)
           for _, label in ipairs(fixed.labels) do call('ZADD', base .. ':label:' .. label, 0, key) end
           pin(request.refs)

@@ -19,7 +19,9 @@ enum Turns {
         local function unpackAcknowledgements(turn)
           local flat, acks = turn.acks, {}
           for at = 1, #flat, 5 do
-            acks[#acks + 1] = { seq = flat[at], id = flat[at + 1], as = flat[at + 2], blob = flat[at + 3], refs = flat[at + 4] }
+            acks[#acks + 1] = {
+              seq = flat[at], id = flat[at + 1], as = flat[at + 2], blob = flat[at + 3], refs = flat[at + 4],
+            }
           end
           turn.acks = acks
         end
