@@ -71,7 +71,37 @@ import TroupeTesting
         guard case .sent(let results) = answer else { throw Unexpected() }
         #expect(results == (1...450).map { .accepted(sequence: UInt64($0), isHosted: false) })
         // 200 envelopes at a time.
-        #expect(try await server.commandCounts()["fcall"] == 3)
+        let counts = try await server.commandCounts()
+        #expect(counts["fcall"] == 3)
+        // Each is appended; all else is done once for a script.
+        #expect(total(counts, without: ["fcall"]) <= 450 + 7 + 2 * 6, "\(counts)")
+        await shard.close()
+    }
+
+    @Test func manyActorsAreClaimedAtFourCommandsEach() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.registerWorker()
+        var envelopes: [Envelope] = []
+        for number in 1...50 {
+            let id = try ActorID(type: "Counter", name: "many-\(number)")
+            _ = try await shard.perform(.register(ActorRegistration(id: id, state: [0])))
+            var envelope = party.envelope("call-\(number)", kind: .request)
+            envelope.target = id
+            envelopes.append(envelope)
+        }
+        _ = try await shard.perform(.send(envelopes, from: party.client, resuming: false))
+        try await server.command("CONFIG", "RESETSTAT")
+        let answer = try await shard.perform(.claim(party.worker, max: 64, only: nil, greedy: true))
+        guard case .claimed(let result) = answer else { throw Unexpected() }
+        #expect(result.activations.map(\.envelopes.count) == Array(repeating: 1, count: 50))
+        #expect(Set(result.activations.map(\.epoch)).count == 50)
+        let counts = try await server.commandCounts()
+        // One out of the queue, its record read and written, its envelopes read; who holds what is noted for all at once.
+        #expect(total(counts, without: ["fcall"]) <= 4 * 50 + 12, "\(counts)")
+        guard case .workers(let workers) = try await shard.perform(.workers) else { throw Unexpected() }
+        #expect(workers.map(\.activationCount) == [50])
         await shard.close()
     }
 

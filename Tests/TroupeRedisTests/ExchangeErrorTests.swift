@@ -38,6 +38,46 @@ import TroupeTesting
         await shard.close()
     }
 
+    @Test func whatABatchCouldNotStoreIsNotPending() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        let other = try CounterParty(shard, name: "misses")
+        try await party.register()
+        try await other.register()
+        try await server.command("SET", "troupe:{0}:mailbox:Counter/misses", "mine")
+        let batch = Operation.send(
+            [party.envelope("call-1"), other.envelope("call-2"), party.envelope("call-3")], from: party.client,
+            resuming: false)
+        await expect(.foreignData) { _ = try await shard.perform(batch) }
+        for (call, status) in [("call-1", Outcome.Status.pending), ("call-2", .unknown), ("call-3", .unknown)] {
+            let answer = try await shard.perform(.outcome(CallID(unchecked: call), watcher: nil))
+            #expect(answer == .outcome(Outcome(status)), "\(call)")
+        }
+        try await server.command("DEL", "troupe:{0}:mailbox:Counter/misses")
+        let answer = try await shard.perform(batch)
+        #expect(
+            answer
+                == .sent([
+                    .known(Outcome(.pending)), .accepted(sequence: 1, isHosted: false),
+                    .accepted(sequence: 2, isHosted: false),
+                ]))
+        await shard.close()
+    }
+
+    @Test func anIDTwiceInOneBatchIsStoredOnce() async throws {
+        let server = try await RedisServer.start()
+        let shard = try await RedisShard.connect(server)
+        let party = try CounterParty(shard)
+        try await party.register()
+        #expect(
+            try await party.send("call-1", "call-2", "call-1") == [
+                .accepted(sequence: 1, isHosted: false), .accepted(sequence: 2, isHosted: false),
+                .known(Outcome(.pending)),
+            ])
+        await shard.close()
+    }
+
     @Test func otherVersionsAndNumbersOfShardsAreRefused() async throws {
         let server = try await RedisServer.start()
         await expect(.invalidArgument) { _ = try await RedisExchange.connect(url: server.url + "?shards=0") }

@@ -4,7 +4,7 @@ extension Answer {
     /// The answer to an operation, from the replies of its calls.
     init(_ operation: Operation, _ replies: [RedisReply]) throws(ExchangeError) {
         switch operation {
-        case .send: self = .sent(try Self.rows(replies, Self.sendResult))
+        case .send: self = .sent(try Self.sendResults(replies))
         case .commit: self = .committed(try Self.rows(replies, Self.commitResult))
         default: self = try Self.single(operation, replies[0])
         }
@@ -71,9 +71,22 @@ extension Answer {
         return result
     }
 
+    /// What was taken is a number: its place, doubled, and one more if it is hosted.
+    private static func sendResults(_ replies: [RedisReply]) throws(ExchangeError) -> [SendResult] {
+        var results: [SendResult] = []
+        for element in replies.flatMap({ $0.array ?? [] }) {
+            if case .integer(let number) = element {
+                results.append(.accepted(sequence: UInt64(clamping: number / 2), isHosted: number % 2 == 1))
+            } else {
+                var row = try ReplyRow(element)
+                results.append(try sendResult(&row))
+            }
+        }
+        return results
+    }
+
     private static func sendResult(_ row: inout ReplyRow) throws(ExchangeError) -> SendResult {
         switch try row.text() {
-        case "accepted": return .accepted(sequence: try row.number(), isHosted: try row.flag())
         case "known": return .known(try row.outcome())
         case "full": return .full
         case "noactor": return .noSuchActor

@@ -52,20 +52,22 @@ struct RequestWriter {
     mutating func put(_ name: StaticString, _ value: Bool) {
         guard value else { return }
         key(name)
-        bytes.append(0xC3)
+        flag(true)
     }
 
     mutating func put(_ name: StaticString, blob value: [UInt8]) { put(name, blob(value)) }
 
     mutating func put(_ name: StaticString, _ values: [String]) {
-        put(name, values) { writer, value in writer.text(value) }
+        key(name)
+        texts(values)
     }
 
+    /// - Parameter width: how many items of the array each value makes.
     mutating func put<Element>(
-        _ name: StaticString, _ values: [Element], _ body: (inout RequestWriter, Element) -> Void
+        _ name: StaticString, _ values: [Element], width: Int = 1, _ body: (inout RequestWriter, Element) -> Void
     ) {
         key(name)
-        head(values.count, short: 0x90, shortMax: 15, medium: 0xDC)
+        arrayHead(values.count * width)
         for value in values { body(&self, value) }
     }
 
@@ -93,12 +95,30 @@ struct RequestWriter {
         text(name.description)
     }
 
-    private mutating func text(_ value: String) {
+    mutating func text(_ value: String) {
         var value = value
         value.withUTF8 { utf8 in
             head(utf8.count, short: 0xA0, shortMax: 31, medium: 0xDA)
             unsafe bytes.append(contentsOf: utf8)
         }
+    }
+
+    mutating func texts(_ values: [String]) {
+        arrayHead(values.count)
+        for value in values { text(value) }
+    }
+
+    mutating func flag(_ value: Bool) { bytes.append(value ? 0xC3 : 0xC2) }
+
+    mutating func arrayHead(_ count: Int) { head(count, short: 0x90, shortMax: 15, medium: 0xDC) }
+
+    /// Items as one string, for scripts that pass them on as they are.
+    mutating func part(_ body: (inout RequestWriter) -> Void) {
+        let start = bytes.count
+        bytes += [0xDB, 0, 0, 0, 0]
+        body(&self)
+        let size = UInt32(bytes.count - start - 5)
+        for index in 0..<4 { bytes[start + 1 + index] = UInt8(truncatingIfNeeded: size >> UInt32(24 - 8 * index)) }
     }
 
     mutating func integer(_ value: Int64) {

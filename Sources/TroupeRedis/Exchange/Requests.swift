@@ -101,6 +101,7 @@ extension ScriptCall {
             writer.put("client", client.text)
             writer.put("count", envelopes.count)
             writer.put("resuming", resuming)
+            writer.blob(rows(of: envelopes))
             for envelope in envelopes {
                 writer.blob(header(of: envelope))
                 writer.blob(envelope.encoded())
@@ -108,6 +109,38 @@ extension ScriptCall {
         }
         call.grows = true
         return call
+    }
+
+    /// What storing them takes to know, as the script's `unpackRow` reads it.
+    private static func rows(of envelopes: [Envelope]) -> [UInt8] {
+        var writer = RequestWriter()
+        for envelope in envelopes {
+            writer.text(envelope.id.text)
+            writer.text(envelope.target.key)
+            writer.integer(Int64(envelope.sizeBytes))
+            if let deadline = envelope.deadline { writer.integer(deadline.milliseconds) } else { writer.flag(false) }
+            writer.flag(envelope.isCyclic)
+            writer.flag(!envelope.references.isEmpty)
+            putPending(envelope, to: &writer)
+        }
+        return writer.bytes
+    }
+
+    /// The envelope's pending outcome as scripts store it, in two parts: its place, which belongs between them, is not
+    /// known here.
+    private static func putPending(_ envelope: Envelope, to writer: inout RequestWriter) {
+        writer.part { writer in
+            writer.arrayHead(envelope.references.isEmpty ? 9 : 10)
+            writer.text(envelope.fingerprint == 0 ? "0" : String(envelope.fingerprint, radix: 16))
+            writer.text(envelope.target.description)
+        }
+        writer.part { writer in
+            writer.texts(envelope.replyTo.map { [$0.text] } ?? [])
+            for _ in 0..<3 { writer.flag(false) }
+            writer.integer(Int64(envelope.sizeBytes))
+            writer.integer(Int64(envelope.kind.rawValue))
+            if !envelope.references.isEmpty { writer.texts(envelope.references) }
+        }
     }
 
     private static func commit(_ turns: [TurnCommit], by worker: WorkerID, at place: ShardPlace) -> ScriptCall {
@@ -125,12 +158,8 @@ extension ScriptCall {
         writer.put("key", turn.actor.key)
         writer.put("epoch", turn.epoch)
         writer.put("number", turn.number)
-        writer.put("acks", turn.acknowledgements) { writer, acknowledgement in
-            writer.map { writer in
-                writer.put("seq", acknowledgement.sequence)
-                writer.put("id", acknowledgement.id.text)
-                put(acknowledgement.disposition, to: &writer)
-            }
+        writer.put("acks", turn.acknowledgements, width: 5) { writer, acknowledgement in
+            put(acknowledgement, to: &writer)
         }
         if !turn.arrivals.isEmpty {
             writer.put("arrivals", turn.arrivals) { writer, arrival in
@@ -155,21 +184,21 @@ extension ScriptCall {
         }
     }
 
+    /// As the script's `unpackAcknowledgements` reads it.
+    private static func put(_ acknowledgement: TurnCommit.Acknowledgement, to writer: inout RequestWriter) {
+        let (word, payload, references) = acknowledgement.disposition.parts
+        writer.integer(Int64(acknowledgement.sequence))
+        writer.text(acknowledgement.id.text)
+        writer.text(word)
+        if let payload { writer.integer(Int64(writer.blob(payload))) } else { writer.flag(false) }
+        if references.isEmpty { writer.flag(false) } else { writer.texts(references) }
+    }
+
     private static func put(_ disposition: TurnCommit.Disposition, to writer: inout RequestWriter) {
-        switch disposition {
-        case .completed(let result, let references):
-            writer.put("as", "completed")
-            writer.put("blob", blob: result)
-            if !references.isEmpty { writer.put("refs", references) }
-        case .failed(let error):
-            writer.put("as", "failed")
-            writer.put("blob", blob: error)
-        case .undecodable(let reason):
-            writer.put("as", "undecodable")
-            writer.put("blob", blob: Array(reason.utf8))
-        case .expired: writer.put("as", "expired")
-        case .cancelled: writer.put("as", "cancelled")
-        }
+        let (word, payload, references) = disposition.parts
+        writer.put("as", word)
+        if let payload { writer.put("blob", blob: payload) }
+        if !references.isEmpty { writer.put("refs", references) }
     }
 
     static func put(_ change: TimerChange, to writer: inout RequestWriter) {
@@ -193,6 +222,19 @@ extension Operation {
         // Its object is to be put next; the end of a hold frees.
         case .hold(_, let duration), .keep(_, _, let duration): duration > .zero
         default: false
+        }
+    }
+}
+
+extension TurnCommit.Disposition {
+    /// The word for it, and what goes with that.
+    fileprivate var parts: (word: String, payload: [UInt8]?, references: [String]) {
+        switch self {
+        case .completed(let result, let references): ("completed", result, references)
+        case .failed(let error): ("failed", error, [])
+        case .undecodable(let reason): ("undecodable", Array(reason.utf8), [])
+        case .expired: ("expired", nil, [])
+        case .cancelled: ("cancelled", nil, [])
         }
     }
 }

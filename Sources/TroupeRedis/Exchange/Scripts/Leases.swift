@@ -22,30 +22,37 @@ enum Leases {
         local function popReady(queue)
           local key = call('ZPOPMIN', base .. ':ready:' .. queue)[1]
           if not key then return nil end
-          local actor = loadActor(key)
+          local actor = actors[key] or loadWhole(key)
           actor.live.readySince, actor.isChanged = nil, true
           return actor
         end
 
-        -- Ends the expired envelopes at the front of a mailbox that nobody holds.
-        local function dropExpired(actor)
+        -- Ends the expired envelopes at the front of a mailbox that nobody holds; gives the next ones, as many as a window
+        -- takes, if all of them were read.
+        local function dropExpired(actor, window)
+          local count = actor.live.suspect and 1 or window
           while actor.live.count > 0 do
-            local first = readQueue(actor, 0, 1)[1]
-            if not first or not isExpired(first.header) then return end
-            expire(first, actor)
+            local entries = readQueue(actor, 0, count)
+            if not entries[1] or not isExpired(entries[1].header) then return not actor.live.suspect and entries end
+            for _, entry in ipairs(entries) do
+              if not isExpired(entry.header) then break end
+              expire(entry, actor)
+            end
           end
         end
 
         local function describe(actor)
-          local fields = call('HMGET', base .. ':actor:' .. actor.key, 'about', 'state')
+          if not actor.about then
+            actor.about, actor.stored = unpack(call('HMGET', base .. ':actor:' .. actor.key, 'about', 'state'))
+          end
           local timers = actor.live.timers and call('HKEYS', base .. ':timers:' .. actor.key) or {}
-          return fields[1], fields[2], timers
+          return actor.about, actor.stored, timers
         end
 
         -- Gives the lease; nil if nothing was left to do, because what waited had expired.
         local function activate(actor, worker)
           local queue = queueOf(actor)
-          dropExpired(actor)
+          local first = dropExpired(actor, worker.window)
           leaveIfDone(actor)
           local live, fixed = actor.live, actor.fixed
           if not hasWork(actor) or queueOf(actor) ~= queue then
@@ -58,12 +65,10 @@ enum Leases {
           }
           actor.isChanged = true
           worker.held = worker.held + 1
-          call('ZADD', base .. ':held:' .. worker.id, 0, actor.key)
-          call('HINCRBY', base .. ':worker:' .. worker.id, 'queue:' .. queue, 1)
-          call('HINCRBY', base .. ':active', queue, 1)
+          grant(worker.id, queue, actor.key)
           local about, state, timers = describe(actor)
           local envelopes = {}
-          for index, entry in ipairs(takeDeliverable(actor)) do
+          for index, entry in ipairs(takeDeliverable(actor, nil, first)) do
             local attempts = attemptsOf(actor, entry.sequence)
             envelopes[index] = { entry.sequence, attempts, entry.header.cleared or 0, entry.body }
           end

@@ -1,26 +1,29 @@
 /// An actor's queue: in, out, to the worker that has the lease or to one that may want it.
 enum Mailboxes {
     static let source = #"""
-        local function mailboxKey(actor) return base .. ':mailbox:' .. actor.key end
+        local function mailboxKey(actor)
+          actor.mailbox = actor.mailbox or base .. ':mailbox:' .. actor.key
+          return actor.mailbox
+        end
 
         -- A stored envelope: `header` is what scripts read of it, `body` is the envelope as it travels.
         local function entryOf(item)
           return {
-            sequence = tonumber(string.match(item[1], '^%d+')), packed = item[2][2],
+            sequence = tonumber(string.sub(item[1], 1, -3)), packed = item[2][2],
             header = cmsgpack.unpack(item[2][2]), body = item[2][4],
           }
         end
 
         local function readEntry(actor, sequence)
           forgetGone(actor)
-          local id = text(sequence) .. '-0'
+          local id = itemID(sequence)
           local item = call('XRANGE', mailboxKey(actor), id, id)[1]
           return item and entryOf(item)
         end
 
         local function readQueue(actor, after, count)
           forgetGone(actor)
-          local items = call('XRANGE', mailboxKey(actor), text(after + 1) .. '-0', '+', 'COUNT', count)
+          local items = call('XRANGE', mailboxKey(actor), itemID(after + 1), '+', 'COUNT', count)
           local entries = {}
           for index, item in ipairs(items) do entries[index] = entryOf(item) end
           return entries
@@ -51,7 +54,7 @@ enum Mailboxes {
             actor.gone = nil
           else
             actor.gone = actor.gone or {}
-            table.insert(actor.gone, text(entry.sequence) .. '-0')
+            actor.gone[#actor.gone + 1] = itemID(entry.sequence)
           end
         end
 
@@ -91,8 +94,8 @@ enum Mailboxes {
         end
 
         -- Marks envelopes as outstanding, up to the window; expired ones end instead. `fresh` was just appended: if it
-        -- is all that is left to deliver, it need not be read again.
-        local function takeDeliverable(actor, fresh)
+        -- is all that is left to deliver, it need not be read again; nor `first`, the first ones.
+        local function takeDeliverable(actor, fresh, first)
           local live, taken = actor.live, {}
           local lease = live.lease
           if not lease or live.paused then return taken end
@@ -100,7 +103,8 @@ enum Mailboxes {
             local room = windowOf(actor) - lease.outstanding
             if room <= 0 then break end
             local isLast = fresh and lease.outstanding == live.count - 1
-            local entries = isLast and { fresh } or readQueue(actor, lease.upTo, room)
+            local entries = isLast and { fresh } or first or readQueue(actor, lease.upTo, room)
+            first = nil
             if #entries == 0 then break end
             for _, entry in ipairs(entries) do
               if isLeaving(actor) and entry.sequence > (live.begun or 0) then return taken end
@@ -108,7 +112,7 @@ enum Mailboxes {
                 expire(entry, actor)
               else
                 lease.outstanding, lease.upTo = lease.outstanding + 1, entry.sequence
-                table.insert(taken, entry)
+                taken[#taken + 1] = entry
               end
               actor.isChanged = true
             end
@@ -123,9 +127,9 @@ enum Mailboxes {
           if not lease then return end
           if lease.outstanding >= actor.live.count then return isLeaving(actor) and updateReadiness(actor) end
           for _, entry in ipairs(takeDeliverable(actor, fresh)) do
-            local numbers = { text(lease.epoch), text(entry.sequence), attemptsOf(actor, entry.sequence),
-              entry.header.cleared or 0 }
-            deliver(lease.worker, 'envelope', actor.fixed.id, 'turn', table.concat(numbers, ' '), 'body', entry.body)
+            local turn = string.format('%d %d %d %d', lease.epoch, entry.sequence, attemptsOf(actor, entry.sequence),
+              entry.header.cleared or 0)
+            deliver(lease.worker, 'envelope', actor.fixed.id, 'turn', turn, 'body', entry.body)
           end
           if isLeaving(actor) then updateReadiness(actor) end
         end
@@ -156,8 +160,12 @@ enum Mailboxes {
 
         -- Wakes the next worker in turn that has room and is not woken already; looks at no more than four.
         local function ring(queue)
+          if quietRings[queue] then return end
+          flushGranted()
           local key = base .. ':ring:' .. queue
-          for _ = 1, math.min(4, call('LLEN', key)) do
+          local count = call('LLEN', key)
+          hostedQueues[queue] = count > 0
+          for _ = 1, math.min(4, count) do
             local worker = call('LMOVE', key, key, 'LEFT', 'RIGHT')
             local fields = call('HMGET', base .. ':worker:' .. worker, 'max', 'rung')
             local room = tonumber(fields[1]) - call('ZCARD', base .. ':held:' .. worker)
@@ -167,6 +175,8 @@ enum Mailboxes {
               return
             end
           end
+          -- All were looked at, and are in their order again.
+          quietRings[queue] = count <= 4
         end
 
         -- Puts the actor among the ready ones, or takes it out, as its mailbox and lease have it.
@@ -188,18 +198,15 @@ enum Mailboxes {
         local function enqueue(packed, header, body, actor, isNoted)
           local live = actor.live
           local sequence = live.last + 1
-          local isDone, problem = pcall(call, 'XADD', mailboxKey(actor), text(sequence) .. '-0', 'h', packed, 'b', body)
-          if not isDone then
-            -- What is not in the mailbox is not pending.
-            if isNoted then call('DEL', outcomeKey(header.id)) end
-            raise(problem)
-          end
+          call('XADD', mailboxKey(actor), itemID(sequence), 'h', packed, 'b', body)
           live.last, live.count, live.size = sequence, live.count + 1, live.size + header.size
           enteredCount, actor.isChanged = enteredCount + 1, true
           if header.refs then pin(header.refs) end
           if not isNoted then savePending(header.id, pendingOf(header, sequence)) end
-          deliverMore(actor, { sequence = sequence, packed = packed, header = header, body = body })
-          updateReadiness(actor)
+          if live.lease then
+            deliverMore(actor, { sequence = sequence, packed = packed, header = header, body = body })
+          end
+          if live.move or not (live.lease or live.readySince) then updateReadiness(actor) end
           return sequence
         end
 

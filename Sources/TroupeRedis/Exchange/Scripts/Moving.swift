@@ -40,6 +40,9 @@ enum Moving {
           if not lease then return end
           noteBegun(actor, lease)
           live.lease, actor.isChanged = nil, true
+          -- Its worker has room again.
+          quietRings = {}
+          flushGranted()
           call('HINCRBY', base .. ':active', queue, -1)
           if goneWorkers[lease.worker] then return end
           call('ZREM', base .. ':held:' .. lease.worker, actor.key)

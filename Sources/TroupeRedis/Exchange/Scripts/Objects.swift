@@ -25,7 +25,8 @@ enum Objects {
         end
 
         local function pin(ids)
-          for _, id in ipairs(ids or {}) do
+          if not ids then return end
+          for _, id in ipairs(ids) do
             call('ZREM', base .. ':garbage', id)
             local object = loadObject(id) or { count = 0, heldUntil = 0 }
             object.count = object.count + 1
@@ -34,7 +35,8 @@ enum Objects {
         end
 
         local function unpin(ids)
-          for _, id in ipairs(ids or {}) do
+          if not ids then return end
+          for _, id in ipairs(ids) do
             local object = loadObject(id)
             if object then
               object.count = math.max(0, object.count - 1)
@@ -82,7 +84,8 @@ enum Objects {
         end
 
         local function extendHolds(ids, untilTime)
-          for _, id in ipairs(ids or {}) do
+          if not ids then return end
+          for _, id in ipairs(ids) do
             local object = loadObject(id)
             if not object or object.heldUntil < untilTime then hold(id, untilTime) end
           end

@@ -3,12 +3,13 @@ enum Outcomes {
     static let source = #"""
         local function outcomeKey(id) return base .. ':outcome:' .. id end
 
+        -- It is an array, whose head is one byte: behind that its elements are read without making the array.
         local function outcomeOf(packed)
-          local fields = cmsgpack.unpack(packed)
+          local _, fingerprint, target, sequence, watchers, status, payload, expiresAt, size, kind, refs =
+            cmsgpack.unpack_limit(packed, 10, 1)
           return {
-            fingerprint = fields[1], target = fields[2], sequence = fields[3], watchers = fields[4],
-            status = fields[5], payload = fields[6], expiresAt = fields[7], size = fields[8], kind = fields[9],
-            refs = fields[10],
+            fingerprint = fingerprint, target = target, sequence = sequence, watchers = watchers, status = status,
+            payload = payload, expiresAt = expiresAt, size = size, kind = kind, refs = refs,
           }
         end
 
@@ -44,8 +45,8 @@ enum Outcomes {
         end
 
         -- Notes a pending outcome under an id that is new; else gives what is known of it.
-        local function notePending(header, sequence)
-          local key, packed = outcomeKey(header.id), packPending(pendingOf(header, sequence))
+        local function notePending(id, packed)
+          local key = outcomeKey(id)
           local old = call('SET', key, packed, 'NX', 'GET')
           local entry = old and outcomeOf(old)
           if entry and not isOver(entry) then return entry end
@@ -63,8 +64,12 @@ enum Outcomes {
           savePending(id, entry)
         end
 
+        -- The same for all that end at a time.
+        local expiry, expiryText
+
         local function completionOf(id, entry)
-          return text(entry.expiresAt) .. '.' .. text(entry.sequence) .. ' ' .. id
+          if entry.expiresAt ~= expiry then expiry, expiryText = entry.expiresAt, text(entry.expiresAt) end
+          return string.format('%s.%d %s', expiryText, entry.sequence, id)
         end
 
         local function forgetOldestOutcome()
@@ -85,7 +90,7 @@ enum Outcomes {
           entry.expiresAt = now + limits.outcomeRetention
           local record = { entry.fingerprint, entry.target, entry.sequence, {}, status, payload, entry.expiresAt }
           call('SET', outcomeKey(id), cmsgpack.pack(record), 'PX', limits.outcomeKeyRetention)
-          table.insert(completed, completionOf(id, entry))
+          completed[#completed + 1] = completionOf(id, entry)
         end
 
         function saveCompletions()

@@ -5,15 +5,21 @@ enum Prelude {
     static let source = #"""
         -- Of one run: its arguments, the first of which is the time of a clock that a test holds, or empty.
         local call, base, arguments, request, now
-        local actors, touched, goneWorkers
+        local actors, touched, goneWorkers, hostedQueues, quietRings
         local enteredCount, leftCount, deadLetterDelta
         -- Completions of calls, in order, until they are written down.
         local completed
+        -- Leases that were given to one worker from one queue, until they are written down where it says who holds what;
+        -- and the last epoch or incarnation that was given out, if there were several.
+        local granted, lastCounter
         -- How far the shard has come, by counts that only grow; of each, what this run made of it. A client that has
         -- seen more than there is knows that the shard went back in time.
         local marks
 
         local function text(number) return string.format('%.0f', number) end
+
+        -- The id of an item in a mailbox.
+        local function itemID(sequence) return string.format('%d-0', sequence) end
 
         local function readClock(held, isReader)
           if held == '' then
@@ -30,7 +36,8 @@ enum Prelude {
           call, base, arguments = redis.call, keys[1], given
           request = cmsgpack.unpack(given[2])
           now = readClock(given[1], isReader)
-          actors, touched, goneWorkers, completed = {}, {}, {}, {}
+          actors, touched, goneWorkers, completed, hostedQueues, quietRings = {}, {}, {}, {}, {}, {}
+          granted, lastCounter = nil, nil
           enteredCount, leftCount, deadLetterDelta = 0, 0, 0
           marks = { false, false, false, false }
           limits.outcomeKeyRetention = given[1] == '' and limits.retentionMin or limits.retentionHeld
@@ -58,22 +65,29 @@ enum Prelude {
           return fixed
         end
 
-        -- An actor, or false. `fixed` is what it was registered with, `live` is what changes.
-        local function loadActor(key)
-          local actor = actors[key]
-          if actor ~= nil then return actor end
-          local fields = call('HMGET', base .. ':actor:' .. key, 'fixed', 'live')
-          if not fields[1] then
-            actors[key] = false
-            return false
-          end
-          actor = { key = key, fixed = unpackFixed(fields[1]), live = cmsgpack.unpack(fields[2]) }
+        local function keepActor(key, fields)
+          local actor = fields[1] and { key = key, fixed = unpackFixed(fields[1]), live = cmsgpack.unpack(fields[2]) }
           actors[key] = actor
           return actor
         end
 
-        -- Outcomes, further on.
-        local saveCompletions
+        -- An actor, or false. `fixed` is what it was registered with, `live` is what changes.
+        local function loadActor(key)
+          local actor = actors[key]
+          if actor ~= nil then return actor end
+          return keepActor(key, call('HMGET', base .. ':actor:' .. key, 'fixed', 'live'))
+        end
+
+        -- One of which nothing was read in this run, with what its worker needs.
+        local function loadWhole(key)
+          local fields = call('HMGET', base .. ':actor:' .. key, 'fixed', 'live', 'about', 'state')
+          local actor = keepActor(key, fields)
+          actor.about, actor.stored = fields[3], fields[4]
+          return actor
+        end
+
+        -- Further on.
+        local saveCompletions, flushGranted
 
         -- A command for many values, so many at a time as Lua can pass on; gives its last answer.
         local function callForAll(command, key, values)
@@ -91,9 +105,28 @@ enum Prelude {
           actor.gone = nil
         end
 
+        -- Notes that a worker holds a lease; a run that gives out many writes that down for all of them at once, before
+        -- anything looks there.
+        local function grant(worker, queue, key)
+          if granted and (granted.worker ~= worker or granted.queue ~= queue) then flushGranted() end
+          granted = granted or { worker = worker, queue = queue, count = 0, members = {} }
+          granted.count = granted.count + 1
+          granted.members[2 * granted.count - 1], granted.members[2 * granted.count] = 0, key
+        end
+
+        function flushGranted()
+          local leases = granted
+          if not leases then return end
+          granted = nil
+          callForAll('ZADD', base .. ':held:' .. leases.worker, leases.members)
+          call('HINCRBY', base .. ':worker:' .. leases.worker, 'queue:' .. leases.queue, leases.count)
+          call('HINCRBY', base .. ':active', leases.queue, leases.count)
+        end
+
         -- Writes back what has changed.
         local function save()
           local hasChanged = false
+          if lastCounter then call('HSET', base .. ':meta', 'counter', text(lastCounter)) end
           for key, actor in pairs(actors) do
             if actor and actor.isChanged then
               hasChanged = true
@@ -119,8 +152,10 @@ enum Prelude {
         -- must not tell different stories.
         local function run(body)
           local isDone, reply = pcall(body)
+          local isNoted, problem = pcall(flushGranted)
           save()
           if not isDone then raise(reply) end
+          if not isNoted then raise(problem) end
           return { reply, unpack(marks) }
         end
 
@@ -131,6 +166,11 @@ enum Prelude {
         -- Source of epochs and incarnations. A fresh shard begins at the floor, so a count of one means that the
         -- counter was lost under us.
         local function nextCounter()
+          if marks[4] then
+            lastCounter = marks[4] + 1
+            marks[4] = lastCounter
+            return lastCounter
+          end
           local counter = call('HINCRBY', base .. ':meta', 'counter', 1)
           if counter == 1 and counterFloor() > 0 then
             counter = counterFloor()

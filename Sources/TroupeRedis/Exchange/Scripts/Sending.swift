@@ -37,8 +37,9 @@ enum Sending {
         end
 
         -- The answer for an id that was seen before.
-        local function known(header, entry)
+        local function known(packed, entry)
           if not entry then return nil end
+          local header = cmsgpack.unpack(packed)
           local print = header.print or '0'
           local differs = entry.fingerprint ~= print and entry.fingerprint ~= '0' and print ~= '0'
           if entry.target ~= header.to or differs then return { 'mismatch' } end
@@ -47,40 +48,100 @@ enum Sending {
         end
 
         -- Why an envelope cannot be taken, and whether its client is to be told when there is room.
-        local function refusalOf(header, actor, client, isResuming)
+        local function refusalOf(size, isCyclic, actor, client, isResuming)
           if not actor then return { 'noactor' } end
-          if header.cyclic and not actor.fixed.reentrant then return { 'deadlock' } end
-          if header.size > actor.fixed.sizeMax then return { 'large', actor.fixed.sizeMax } end
+          if isCyclic and not actor.fixed.reentrant then return { 'deadlock' } end
+          if size > actor.fixed.sizeMax then return { 'large', actor.fixed.sizeMax } end
           if actor.live.blocked and not isResuming and call('LPOS', base .. ':blocked:' .. actor.key, client) then
             return { 'full' }
           end
-          if not hasRoom(actor, 1, header.size, 1) then return { 'full' }, true end
+          if not hasRoom(actor, 1, size, 1) then return { 'full' }, true end
           return nil
         end
 
-        local function send(packed, body, client, isResuming)
-          local header = cmsgpack.unpack(packed)
-          if header.size > limits.envelopeSizeBytesMax then return { 'large', limits.envelopeSizeBytesMax } end
-          local actor = loadActor(keyOf(header.to))
-          local refusal, mustWait = refusalOf(header, actor, client, isResuming)
+        local function isHosted(actor)
+          if actor.live.lease then return true end
+          local queue = queueOf(actor)
+          if hostedQueues[queue] == nil then hostedQueues[queue] = call('LLEN', base .. ':ring:' .. queue) > 0 end
+          return hostedQueues[queue]
+        end
+
+        -- Appends envelopes whose outcomes are noted as pending already; what does not get into its mailbox is not pending.
+        -- Answers with a number for each: its place, doubled, and one more if it is hosted.
+        local function append(headers, targets, first, last, answers)
+          local before = enteredCount
+          local isDone, problem = pcall(function()
+            for index = first, last do
+              local actor = targets[index]
+              local sequence = enqueue(blob(2 * index), headers[index], blob(2 * index + 1), actor, true)
+              answers[index] = 2 * sequence + (isHosted(actor) and 1 or 0)
+            end
+          end)
+          if isDone then return end
+          for index = first + enteredCount - before, last do call('DEL', outcomeKey(headers[index].id)) end
+          raise(problem)
+        end
+
+        -- What storing takes to know comes beside the header, which therefore is seldom unpacked: id, mailbox, size,
+        -- deadline or false, whether it is a cycle and whether it refers to objects; and the pending outcome in two
+        -- parts, between which the place belongs.
+        local function unpackRow(at) return cmsgpack.unpack_limit(blob(1), 8, at) end
+
+        local function headerOf(index, id, size, due, hasReferences)
+          return hasReferences and cmsgpack.unpack(blob(2 * index)) or { id = id, size = size, due = due or nil }
+        end
+
+        -- Stores all, if each of them is new and may be stored; false, and nothing is done, if one has to be looked at
+        -- by itself.
+        local function sendAll(answers)
+          local headers, targets, outcomes, seen, counts, sizes, at = {}, {}, {}, {}, {}, {}, 0
+          for index = 1, request.count do
+            local id, key, size, due, isCyclic, hasReferences, head, tail
+            at, id, key, size, due, isCyclic, hasReferences, head, tail = unpackRow(at)
+            local actor = loadActor(key)
+            if not actor or actor.live.blocked or isCyclic or seen[id] or size > limits.envelopeSizeBytesMax then
+              return false
+            end
+            local count, total = (counts[key] or 0) + 1, (sizes[key] or 0) + size
+            if not hasRoom(actor, count, total, 1) then return false end
+            counts[key], sizes[key], seen[id] = count, total, true
+            headers[index], targets[index] = headerOf(index, id, size, due, hasReferences), actor
+            outcomes[2 * index - 1] = outcomeKey(id)
+            outcomes[2 * index] = head .. cmsgpack.pack(actor.live.last + count) .. tail
+          end
+          if call('MSETNX', unpack(outcomes)) == 0 then return false end
+          append(headers, targets, 1, request.count, answers)
+          return true
+        end
+
+        local function send(index, answers, id, key, size, due, isCyclic, hasReferences, head, tail)
+          if size > limits.envelopeSizeBytesMax then return { 'large', limits.envelopeSizeBytesMax } end
+          local packed, actor, client = blob(2 * index), loadActor(key), request.client
+          local isResuming = request.resuming and index == 1
+          local refusal, mustWait = refusalOf(size, isCyclic, actor, client, isResuming)
           if refusal then
-            local answer = known(header, liveOutcome(header.id))
+            local answer = known(packed, liveOutcome(id))
             if mustWait and not answer then refuse(client, actor) end
             return answer or refusal
           end
-          local answer = known(header, notePending(header, actor.live.last + 1))
+          local answer = known(packed, notePending(id, head .. cmsgpack.pack(actor.live.last + 1) .. tail))
           if answer then return answer end
           if actor.live.blocked then forgive(client, actor) end
-          local sequence = enqueue(packed, header, body, actor, true)
-          local isHosted = actor.live.lease or call('LLEN', base .. ':ring:' .. queueOf(actor)) > 0
-          return { 'accepted', sequence, isHosted and 1 or 0 }
+          append({ [index] = headerOf(index, id, size, due, hasReferences) }, { [index] = actor }, index, index, answers)
+          return answers[index]
+        end
+
+        local function sendEach(answers)
+          local at, id, key, size, due, isCyclic, hasReferences, head, tail = 0
+          for index = 1, request.count do
+            at, id, key, size, due, isCyclic, hasReferences, head, tail = unpackRow(at)
+            answers[index] = send(index, answers, id, key, size, due, isCyclic, hasReferences, head, tail)
+          end
         end
 
         function serve.send()
           local answers = {}
-          for index = 1, request.count do
-            answers[index] = send(blob(2 * index - 1), blob(2 * index), request.client, request.resuming and index == 1)
-          end
+          if request.count > 0 and not sendAll(answers) then sendEach(answers) end
           return answers
         end
         """#
@@ -95,7 +156,7 @@ enum Sending {
             refers = #request.refs > 0 or nil }
           call('HSET', base .. ':actor:' .. key, 'fixed', cmsgpack.pack(fixed), 'live', cmsgpack.pack(live),
             'about', blob(1), 'state', blob(2), 'refs', cmsgpack.pack(request.refs))
-          actors[key] = { key = key, fixed = fixed, live = live, isChanged = true }
+          actors[key] = { key = key, fixed = fixed, live = live }
           call('ZADD', base .. ':actors', 0, key)
           for _, label in ipairs(fixed.labels) do call('ZADD', base .. ':label:' .. label, 0, key) end
           pin(request.refs)
