@@ -1,3 +1,4 @@
+import Logging
 import Testing
 import Troupe
 import TroupeCore
@@ -8,8 +9,10 @@ import TroupeRuntime
 @Suite("Sites that have no address", .timeLimit(.minutes(2)))
 struct MeetingTests {
     /// Two sites that know each other's keys and one relay.
-    private static func meet(
-        at url: RelayURL, ice: ICEConfiguration?, mayForward: Bool = true,
+    ///
+    /// - Parameter logger: of the second site.
+    static func meet(
+        at url: RelayURL, ice: ICEConfiguration?, mayForward: Bool = true, logger: Logger = .quiet,
         _ body: (Site, Site, Endpoint, Notebook) async throws -> Void
     ) async throws {
         let a = Site("lab-a")
@@ -26,7 +29,8 @@ struct MeetingTests {
             }
         }
         _ = try await a.startEndpoint(trusting: [b.trusted()], listens: false, configure: configure(a))
-        let atB = try await b.startEndpoint(trusting: [a.trusted()], listens: false, configure: configure(b))
+        let atB = try await b.startEndpoint(
+            trusting: [a.trusted()], listens: false, logger: logger, configure: configure(b))
         _ = try await a.startWorker()
         _ = try await (try await a.join()).spawn(Notebook.self, named: "book")
         try await body(a, b, atB.endpoint, try await b.join().handle(Notebook.self, named: "book", at: "lab-a"))
