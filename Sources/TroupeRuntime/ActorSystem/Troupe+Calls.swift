@@ -71,7 +71,8 @@ extension Troupe {
             try turn.set(
                 .set(
                     name: name, after: delay, interval: interval, method: method,
-                    arguments: ArgumentList.joined(invocation.arguments)))
+                    arguments: ArgumentList.joined(invocation.arguments),
+                    references: invocation.noted.managed.map(\.id)))
             return CallID(unchecked: name)
         }
         let kind: Envelope.Kind = purpose == .tell ? .tell : .request
