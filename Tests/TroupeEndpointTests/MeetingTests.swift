@@ -3,6 +3,7 @@ import Testing
 import Troupe
 import TroupeCore
 import TroupeRuntime
+import TroupeTesting
 
 @testable import TroupeEndpoint
 
@@ -72,7 +73,7 @@ struct MeetingTests {
         try await RelayScene.run { scene in
             try await Self.meet(at: try scene.url, ice: nil, mayForward: false) { _, b, endpoint, book in
                 _ = try await (try await b.join()).tell(book) { try await $0.note(1) }
-                while endpoint.status.peers.first?.failure == nil { try await Task.sleep(for: .milliseconds(10)) }
+                try await eventually("it says why") { endpoint.status.peers.first?.failure != nil }
                 #expect(endpoint.status.peers.first?.failure?.contains("by no way that is configured") == true)
                 #expect(endpoint.status.peers.first?.openCount == 1)
             }

@@ -29,7 +29,7 @@ extension Troupe {
     }
 
     /// An actor as the exchange knows it: one of this site is named without it.
-    private func localized(_ actor: ActorID) async throws -> ActorID {
+    func localized(_ actor: ActorID) async throws -> ActorID {
         guard !actor.site.isEmpty else { return actor }
         do { try await site.refresh() } catch { throw TroupeError(error) }
         return site.localized(actor)
