@@ -1,6 +1,6 @@
 // A path to a peer through NATs: one libnice agent with one stream of one component.
 #define _GNU_SOURCE
-#include "internal.h"
+#include "glance.h"
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -18,6 +18,11 @@ struct troupe_ice {
     void (*receive)(void *, const uint8_t *, size_t);
     void *receive_context;
     GQueue early;
+    /// What looks for strays: a GSource for each socket.
+    GPtrArray *glances;
+    GArray *turn_addresses;
+    /// From where the last datagram came that was no stray.
+    NiceAddress expected;
 };
 
 static void on_candidate(NiceAgent *agent, NiceCandidate *candidate, gpointer user) {
@@ -44,11 +49,75 @@ static void hand_over_early(troupe_ice *ice) {
     }
 }
 
+// MARK: Strays
+
+static void describe(const NiceAddress *address, char text[80]) {
+    char host[NICE_ADDRESS_STRING_LEN];
+    nice_address_to_string(address, host);
+    const char *shape = strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u";
+    g_snprintf(text, 80, shape, host, nice_address_get_port(address));
+}
+
+/// RFC 8489 §5. Whether it is genuine is for libnice to say.
+static bool looks_like_stun(const uint8_t *head, size_t size) {
+    return size >= 20 && (head[0] & 0xC0) == 0 && memcmp(head + 4, "\x21\x12\xA4\x42", 4) == 0;
+}
+
+static bool is_known(troupe_ice *ice, const NiceAddress *sender) {
+    for (guint at = 0; at < ice->turn_addresses->len; at++) {
+        if (nice_address_equal(&g_array_index(ice->turn_addresses, NiceAddress, at), sender)) return true;
+    }
+    bool known = false;
+    GSList *candidates = nice_agent_get_remote_candidates(ice->agent, ice->stream, COMPONENT);
+    for (GSList *at = candidates; at != NULL && !known; at = at->next) {
+        known = nice_address_equal(&((NiceCandidate *)at->data)->addr, sender);
+    }
+    g_slist_free_full(candidates, (GDestroyNotify)nice_candidate_free);
+    return known;
+}
+
+static void on_glance(void *context, const uint8_t *head, size_t size, const struct sockaddr *from) {
+    troupe_ice *ice = context;
+    if (looks_like_stun(head, size)) return;
+    NiceAddress sender;
+    nice_address_init(&sender);
+    nice_address_set_from_sockaddr(&sender, from);
+    if (nice_address_equal(&sender, &ice->expected)) return;
+    if (is_known(ice, &sender)) {
+        ice->expected = sender;
+        return;
+    }
+    char text[80];
+    describe(&sender, text);
+    ice->callbacks.stray(ice->callbacks.context, text);
+}
+
+/// Not before a path is there: until then, the other side may be heard before it is known where it is.
+static void look_for_strays(troupe_ice *ice) {
+    g_ptr_array_set_size(ice->glances, 0);
+    GPtrArray *sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
+    for (guint at = 0; at < sockets->len; at++) {
+        GSocket *socket = g_ptr_array_index(sockets, at);
+        if (g_socket_get_socket_type(socket) != G_SOCKET_TYPE_DATAGRAM) continue;
+        g_ptr_array_add(ice->glances, glance_at(socket, on_glance, ice));
+    }
+    g_ptr_array_unref(sockets);
+}
+
+static void end_glance(gpointer source) {
+    g_source_destroy(source);
+    g_source_unref(source);
+}
+
+// MARK: The agent
+
 static void on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer user) {
     (void)agent, (void)stream, (void)component;
     troupe_ice *ice = user;
     // Not READY, which comes two seconds later and promises nothing that matters here.
     if (state == NICE_COMPONENT_STATE_CONNECTED || state == NICE_COMPONENT_STATE_READY) {
+        // Again when it is ready: sockets may have come late.
+        look_for_strays(ice);
         if (ice->connected) return;
         ice->connected = true;
         ice->callbacks.state(ice->callbacks.context, TROUPE_ICE_CONNECTED);
@@ -85,6 +154,9 @@ troupe_ice *troupe_ice_new(const troupe_ice_configuration *configuration, const 
     ice->agent = agent;
     ice->callbacks = *callbacks;
     g_queue_init(&ice->early);
+    ice->glances = g_ptr_array_new_with_free_func(end_glance);
+    ice->turn_addresses = g_array_new(FALSE, FALSE, sizeof(NiceAddress));
+    nice_address_init(&ice->expected);
     g_object_set(
         agent, "controlling-mode", (gboolean)configuration->controlling, "upnp", FALSE, "ice-tcp", FALSE, "force-relay",
         (gboolean)configuration->relay_only, NULL);
@@ -112,6 +184,11 @@ bool troupe_ice_add_local_address(troupe_ice *ice, const char *text) {
 
 bool troupe_ice_add_turn(
     troupe_ice *ice, const char *address, uint16_t port, const char *user, const char *password, bool over_tcp) {
+    NiceAddress server;
+    nice_address_init(&server);
+    if (!nice_address_set_from_string(&server, address)) return false;
+    nice_address_set_port(&server, port);
+    g_array_append_val(ice->turn_addresses, server);
     return nice_agent_set_relay_info(
         ice->agent, ice->stream, COMPONENT, address, port, user, password,
         over_tcp ? NICE_RELAY_TYPE_TURN_TCP : NICE_RELAY_TYPE_TURN_UDP);
@@ -188,20 +265,13 @@ static troupe_candidate_type type_of(const NiceCandidate *candidate) {
     return TROUPE_CANDIDATE_HOST;
 }
 
-static void describe(const NiceCandidate *candidate, char text[80]) {
-    char address[NICE_ADDRESS_STRING_LEN];
-    nice_address_to_string(&candidate->addr, address);
-    const char *shape = strchr(address, ':') == NULL ? "%s:%u" : "[%s]:%u";
-    g_snprintf(text, 80, shape, address, nice_address_get_port(&candidate->addr));
-}
-
 bool troupe_ice_selected_pair(troupe_ice *ice, troupe_ice_pair *pair) {
     NiceCandidate *local = NULL, *remote = NULL;
     if (!nice_agent_get_selected_pair(ice->agent, ice->stream, COMPONENT, &local, &remote)) return false;
     pair->local_type = type_of(local);
     pair->remote_type = type_of(remote);
-    describe(local, pair->local_address);
-    describe(remote, pair->remote_address);
+    describe(&local->addr, pair->local_address);
+    describe(&remote->addr, pair->remote_address);
     return true;
 }
 
@@ -224,6 +294,8 @@ static void release(GObject *agent, GAsyncResult *result, gpointer user) {
 static void free_at_last(void *context) {
     troupe_ice *ice = context;
     g_queue_clear_full(&ice->early, (GDestroyNotify)g_bytes_unref);
+    g_ptr_array_unref(ice->glances);
+    g_array_unref(ice->turn_addresses);
     // Closing gives TURN allocations back, for which answers must be awaited.
     nice_agent_close_async(ice->agent, release, NULL);
     g_free(ice);
@@ -231,6 +303,7 @@ static void free_at_last(void *context) {
 
 void troupe_ice_free(troupe_ice *ice) {
     g_signal_handlers_disconnect_by_data(ice->agent, ice);
+    g_ptr_array_set_size(ice->glances, 0);
     nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, troupe_loop_context(), NULL, NULL);
     ice->receive = NULL;
     troupe_loop_post(free_at_last, ice);

@@ -189,7 +189,9 @@ extension ExchangeConformance {
         let activation = try await scene.activate(actor, on: worker)
         var turn = activation.turn()
         turn.timers = [
-            .set(name: "beat", after: .seconds(5), interval: .seconds(5), method: "beat()", arguments: [0x80])
+            .set(
+                name: "beat", after: .seconds(5), interval: .seconds(5), method: "beat()", arguments: [0x80],
+                references: ["mem:timer"])
         ]
         try expect(await scene.commit(worker, turn), is: [.committed], "setting a timer")
         try expect(await scene.release(activation, by: worker, .passivate), is: .released, "its release")
@@ -207,7 +209,9 @@ extension ExchangeConformance {
         try expect(
             transfer.timers,
             is: [
-                .set(name: "beat", after: .seconds(3), interval: .seconds(5), method: "beat()", arguments: [0x80])
+                .set(
+                    name: "beat", after: .seconds(3), interval: .seconds(5), method: "beat()", arguments: [0x80],
+                    references: ["mem:timer"])
             ], "the timers with what is left")
         try await scene.pass(.seconds(20))
         try expect(await scene.queued(actor), is: [], "firings on the way")
@@ -215,14 +219,19 @@ extension ExchangeConformance {
         try await scene.pass(.seconds(20))
         try expect(await scene.queued(actor), is: [], "firings here after the move")
         try expect(await scene.stat(actor).timers, is: [], "the timers here")
+        try expect(await scene.garbage(seenBy: worker), is: [], "garbage while the record stays")
         // At the other site, which is the same shard here.
         transfer.registration.id = try ActorID(type: "Counter", name: "arrived")
         try expect(await scene.perform(.adopt(transfer)), is: .adopted(refusal: nil), "its arrival")
         let arrived = transfer.registration.id
+        _ = try await scene.perform(.terminate(actor))
         try await scene.pass(.seconds(2))
         try expect(await scene.queued(arrived).count, is: 0, "firings before the time")
         try await scene.pass(.seconds(2))
         try expect(await scene.queued(arrived).count, is: 1, "firings after it")
+        try expect(await scene.garbage(seenBy: worker), is: [], "garbage while it is set")
+        _ = try await scene.perform(.terminate(arrived))
+        try expect(await scene.garbage(seenBy: worker), is: ["mem:timer"], "garbage after the end")
     }
 
     @Sendable private static func adoptsOnce(_ scene: Scene) async throws {

@@ -10,6 +10,8 @@ extension ExchangeConformance {
         Clause("a result does not shorten a hold", resultKeepsHold),
         Clause("a hold keeps an object until it ends", holds),
         Clause("garbage is told until it is collected, and then no more", collectsOnce),
+        Clause("a timer's objects are pinned until it has fired, and its firing's until its commit", pinsTimer),
+        Clause("a timer's objects are released when it is set anew, cancelled, or goes with its actor", releasesTimer),
         Clause("what went with its mailbox is released", releasesWithMailbox),
     ]
 
@@ -67,6 +69,47 @@ extension ExchangeConformance {
         try expect(await scene.garbage(seenBy: worker), is: [], "garbage while the message is queued")
         _ = try await scene.cancel("tell-1")
         try expect(await scene.garbage(seenBy: worker), is: ["mem:x"], "garbage after it was cancelled")
+    }
+
+    private static func timer(_ name: String, every interval: Duration? = nil, _ references: String...) -> TimerChange {
+        .set(
+            name: name, after: .seconds(1), interval: interval, method: "beat()", arguments: [0x81, 0x01],
+            references: references)
+    }
+
+    @Sendable private static func pinsTimer(_ scene: Scene) async throws {
+        let worker = try await scene.worker()
+        let activation = try await actor(scene, on: worker, references: ["mem:x", "mem:y"])
+        var turn = activation.turn()
+        turn.timers = [timer("once", "mem:x"), timer("often", every: .seconds(1), "mem:y", "mem:z")]
+        _ = try await scene.commit(worker, turn)
+        try expect(await scene.garbage(seenBy: worker), is: [], "garbage while the timers are set")
+        try await scene.pass(.seconds(1))
+        let firings = try await scene.delivered(to: worker).filter { $0.envelope.kind == .timer }
+        try expect(
+            firings.map(\.envelope.references).sorted { $0.count < $1.count }, is: [["mem:x"], ["mem:y", "mem:z"]],
+            "what the firings refer to")
+        try expect(await scene.garbage(seenBy: worker), is: [], "garbage while the firings wait")
+        _ = try await scene.commit(worker, activation.turn(2, firings.map { ($0, .completed([0xF6], references: [])) }))
+        try expect(await scene.garbage(seenBy: worker), is: ["mem:x"], "garbage after the firings")
+    }
+
+    @Sendable private static func releasesTimer(_ scene: Scene) async throws {
+        let worker = try await scene.worker()
+        let activation = try await actor(scene, on: worker, references: [])
+        var turn = activation.turn()
+        turn.timers = [timer("a", "mem:a", "mem:b"), timer("c", "mem:c"), timer("d", "mem:d"), timer("a", "mem:b")]
+        _ = try await scene.commit(worker, turn)
+        try expect(await scene.garbage(seenBy: worker), is: ["mem:a"], "garbage after one was set anew")
+        try await scene.accept(scene.envelope("call-2", to: activation.actor))
+        let call = try unwrap(await scene.delivered(to: worker).last, "the second call")
+        var next = activation.turn(2, [(call, .completed([0x01], references: []))])
+        next.timers = [.cancel(name: "c"), .cancel(name: "unknown")]
+        _ = try await scene.commit(worker, next)
+        try expect(await scene.garbage(seenBy: worker), is: ["mem:a", "mem:c"], "garbage after one was cancelled")
+        _ = try await scene.perform(.terminate(activation.actor))
+        try expect(
+            await scene.garbage(seenBy: worker), is: ["mem:a", "mem:b", "mem:c", "mem:d"], "garbage after the end")
     }
 
     @Sendable private static func holdsResult(_ scene: Scene) async throws {

@@ -33,7 +33,8 @@ extension OperationGenerator {
     private mutating func beat() -> TimerChange {
         .set(
             name: random.pick(timers), after: .milliseconds(random.pick([0, 25, 300])),
-            interval: random.chance(50) ? .milliseconds(400) : nil, method: "beat()", arguments: bytes(1...3))
+            interval: random.chance(50) ? .milliseconds(400) : nil, method: "beat()", arguments: bytes(1...3),
+            references: random.chance(30) ? objectIDs(1...2) : [])
     }
 
     private mutating func endMove() -> Operation {

@@ -95,7 +95,7 @@ extension OperationGenerator {
         let interval: Duration? = random.chance(50) ? .milliseconds(random.pick([0, 30, 400])) : nil
         return .set(
             name: name, after: .milliseconds(random.pick([0, 25, 300, 2000])), interval: interval, method: "beat()",
-            arguments: bytes(1...3))
+            arguments: bytes(1...3), references: random.chance(30) ? objectIDs(1...2) : [])
     }
 
     /// A commit that was made before, as after a lost answer; or one of an activation that is over.

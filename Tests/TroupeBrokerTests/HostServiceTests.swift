@@ -247,6 +247,84 @@ import TroupeTesting
         await shard.close()
     }
 
+    /// Each refusal is in the log or counted there, in few lines, and nothing of what was sent is.
+    @Test func whatIsRefusedIsLogged() async throws {
+        let log = Collector<String>()
+        let kind = HostedShard.Kind(transport: .ipc, durability: .volatile)
+        let shard = try await HostedShard.open(
+            scratch, kind, clock: SystemClock(), logger: LineLog.logger("broker") { log.add($0) })
+        let greeting = Array("TRPB\r\n\0\u{1}".utf8)
+        // No protocol of ours, and a frame of 256 MiB.
+        let noises = [Array("GET /secret HTTP/1.0\r\n\r\n".utf8), greeting + [0x10, 0, 0, 0, 0, 0, 0, 1, 2, 0x10]]
+        for bytes in noises { try Stranger(scratch.file("s")).say(bytes) }
+        let stranger = try NNGRequester(shard.address)
+        let secret = Array("not-for-the-log".utf8)
+        let frames = [
+            Frame(version: 9, kind: .operation, body: secret), Frame(Frame.Kind(rawValue: 99), secret),
+            Frame(.operation, [0x6F] + secret),
+        ]
+        for frame in frames {
+            #expect(try await stranger.request(frame, timeout: .seconds(20)).kind == .refused)
+        }
+        var refusedCount = noises.count + frames.count
+        // The lines come one a second at the most, so what is left out is told with a later one.
+        try await eventually("all refusals are told of") {
+            _ = try await stranger.request(frames[0], timeout: .seconds(20))
+            refusedCount += 1
+            return await log.first(0).reduce(0) { $0 + Self.refusals(in: $1) } == refusedCount
+        }
+        let lines = await log.first(2).joined(separator: "\n")
+        #expect(lines.contains("does not speak Troupe's protocol"))
+        #expect(!lines.contains("secret") && !lines.contains("not-for-the-log"))
+        stranger.close()
+        #expect(try await shard.perform(.workers) == .workers([]))
+        await shard.close()
+    }
+
+    /// A line tells of one refusal, and of those before it that it counts.
+    private static func refusals(in line: String) -> Int {
+        guard line.contains("was refused") else { return 0 }
+        let counted = line.firstMatch(of: /"more-unlogged": (\d+)/).flatMap { Int($0.output.1) } ?? 0
+        return 1 + counted
+    }
+
+    /// What is told of each kind of refusal.
+    @Test func eachRefusalSaysWhatIsWrong() async throws {
+        let greeting = Array("TRPB\r\n\0\u{1}".utf8)
+        func line(_ name: String, _ misbehave: (HostedShard) async throws -> Void) async throws -> String {
+            let log = Collector<String>()
+            let scratch = Scratch()
+            let kind = HostedShard.Kind(transport: .ipc, durability: .volatile)
+            let shard = try await HostedShard.open(
+                scratch, kind, clock: SystemClock(), logger: LineLog.logger("broker") { log.add($0) })
+            try await misbehave(shard)
+            let line = await log.first(1)[0]
+            await shard.close()
+            return line
+        }
+        func frame(_ frame: Frame) -> (HostedShard) async throws -> Void {
+            { shard in
+                let stranger = try NNGRequester(shard.address)
+                _ = try await stranger.request(frame, timeout: .seconds(20))
+                stranger.close()
+            }
+        }
+        func bytes(_ bytes: [UInt8]) -> (HostedShard) async throws -> Void {
+            { try Stranger(String($0.address.url.dropFirst("ipc://".count))).say(bytes) }
+        }
+        let cases: [(String, (HostedShard) async throws -> Void)] = [
+            ("does not speak Troupe's protocol", bytes([UInt8](repeating: 0xA5, count: 5000))),
+            ("over the limit of", bytes(greeting + [0x10, 0, 0, 0, 0, 0, 0, 1, 2, 0x10])),
+            ("not 9", frame(Frame(version: 9, kind: .operation, body: []))),
+            ("frames of kind 99", frame(Frame(Frame.Kind(rawValue: 99)))),
+            ("3 bytes that cannot be read", frame(Frame(.operation, [0x82, 0xFF, 0xFF]))),
+        ]
+        for (words, misbehave) in cases {
+            let line = try await line(words, misbehave)
+            #expect(line.contains("notice") && line.contains("was refused") && line.contains(words), "\(line)")
+        }
+    }
+
     @Test func whoDoesNotProveItsTokenIsSentAway() async throws {
         let journal = try Journal.open(
             scratch.file("journal.sqlite"), options: JournalOptions(durability: .volatile))
@@ -254,8 +332,10 @@ import TroupeTesting
         options.ticksItself = false
         options.proofTimeout = .milliseconds(500)
         let token = try BrokerToken("0123456789abcdef".utf8, from: "this test")
+        let log = Collector<String>()
         let server = try BrokerServer(
-            journal: journal, tokens: [token], clock: SystemClock(), logger: quiet, options: options)
+            journal: journal, tokens: [token], clock: SystemClock(), logger: LineLog.logger("broker") { log.add($0) },
+            options: options)
         let address = NNGAddress(url: "ipc://" + scratch.file("s"))
         _ = try server.listen([address])
         let friend = try await BrokerShard(FixedDialler(address: address, token: token), limits: .init())
@@ -268,6 +348,7 @@ import TroupeTesting
             print("out", flush=True)
             """#, [scratch.file("s")])
         #expect(try stranger.line() == "out")
+        #expect(await log.first(1)[0].contains("it has not proved the token in 0.5 seconds"))
         #expect(try await friend.perform(.workers) == .workers([]))
         await friend.close()
         await BrokerShard.offPool { server.close() }

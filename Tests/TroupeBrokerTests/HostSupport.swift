@@ -31,7 +31,7 @@ final class HostedShard: Shard {
     /// Serves the journal of the directory, which is made if it is not there.
     static func open(
         _ scratch: Scratch, _ kind: Kind, clock: any ExchangeClock, limits: ShardLimits = .init(),
-        place: ShardPlace = .init(), heldMax: Int = 2048
+        place: ShardPlace = .init(), heldMax: Int = 2048, logger: Logger = quiet
     ) async throws -> HostedShard {
         let journal = try Journal.open(
             scratch.file("journal.sqlite"), options: JournalOptions(durability: kind.durability))
@@ -41,7 +41,7 @@ final class HostedShard: Shard {
         options.heldMax = heldMax
         options.place = place
         let server = try BrokerServer(
-            journal: journal, tokens: [nil], limits: limits, clock: clock, logger: quiet, options: options)
+            journal: journal, tokens: [nil], limits: limits, clock: clock, logger: logger, options: options)
         let url =
             switch kind.transport {
             case .inproc: "inproc://" + scratch.path

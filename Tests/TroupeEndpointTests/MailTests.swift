@@ -68,6 +68,29 @@ struct MailTests {
         #expect(try await here.ask(there) == [6])
     }
 
+    @Test("a handle that names the site at which it is used is a local one")
+    func ownSite() async throws {
+        let pair = try await Pair()
+        let local = try await pair.callerA.spawn(Notebook.self, named: "own")
+        let named = try pair.callerA.handle(Notebook.self, named: "own", at: "lab-a")
+        #expect(named.id == local.id)
+        #expect(try await named.note(1) == 1)
+        #expect(try await pair.callerA.find(Notebook.self, at: "lab-a").map(\.id) == [local.id])
+        try await pair.callerA.terminate(ActorID(site: "lab-a", type: "Notebook", name: "own"))
+        #expect(try await pair.callerA.find(Notebook.self).isEmpty)
+    }
+
+    @Test("to end an actor of another site ends it there, and not the mailbox of that site")
+    func endsThere() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        let other = try await pair.callerB.spawn(Notebook.self, named: "other", at: "lab-a")
+        try await pair.callerB.terminate(book.id)
+        #expect(try await pair.callerA.find(Notebook.self).map(\.id.name) == ["other"])
+        #expect(try await other.note(1) == 1)
+        await #expect(throws: TroupeError.self) { try await pair.callerB.terminate(book.id) }
+    }
+
     @Test("a call that comes back to an actor that waits for it is an error and no standstill")
     func deadlock() async throws {
         let pair = try await Pair()
@@ -134,10 +157,11 @@ struct MailTests {
         let calls = (1...20).map { entry in Task { try await book.note(entry) } }
         // The mailbox shows what waits.
         let mailbox = try ActorID(mailboxOfSite: "lab-a")
-        while case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)), stat.queuedCount < 20 {
-            try await Task.sleep(for: .milliseconds(5))
+        try await eventually("all calls wait") {
+            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else { return false }
+            return stat.queuedCount == 20
         }
-        while atB.endpoint.status.peers.map(\.isLinked) != [false] { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("the link is down") { atB.endpoint.status.peers.map(\.isLinked) == [false] }
         _ = try await a.startEndpoint(trusting: [b.trusted()], port: address)
         var results: Set<Int> = []
         for call in calls { results.insert(try await call.value) }
@@ -166,7 +190,7 @@ struct MailTests {
             }
             return stat
         }
-        while try await stat().queuedCount < 201 { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("the call waits, too") { try await stat().queuedCount == 201 }
         for _ in 1...7 {
             clock.advance(by: .seconds(24 * 3600))
             _ = try await b.shards[0].perform(.tick(budget: 10_000))
@@ -197,8 +221,9 @@ struct MailTests {
         // Its mailbox is held from now on, and its site is not there.
         try await caller.tell(try caller.handle(Notebook.self, named: "book", at: "lab-c")) { try await $0.note(1) }
         let mailbox = try ActorID(mailboxOfSite: "lab-c")
-        while case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)), stat.outstandingCount == 0 {
-            try await Task.sleep(for: .milliseconds(5))
+        try await eventually("the mailbox is held") {
+            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else { return false }
+            return stat.outstandingCount > 0
         }
         for entry in 2...20 { #expect(try await book.note(entry) == entry) }
     }
@@ -216,10 +241,9 @@ struct MailTests {
         let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
         for entry in 1...3 {
             #expect(try await book.note(entry) == entry)
-            while atB.endpoint.status.peers.contains(where: \.isLinked)
-                || atA.endpoint.status.peers.contains(where: \.isLinked)
-            {
-                try await Task.sleep(for: .milliseconds(10))
+            try await eventually("the link is closed") {
+                !atB.endpoint.status.peers.contains(where: \.isLinked)
+                    && !atA.endpoint.status.peers.contains(where: \.isLinked)
             }
         }
     }

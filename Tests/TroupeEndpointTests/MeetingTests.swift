@@ -1,15 +1,19 @@
+import Logging
 import Testing
 import Troupe
 import TroupeCore
 import TroupeRuntime
+import TroupeTesting
 
 @testable import TroupeEndpoint
 
 @Suite("Sites that have no address", .timeLimit(.minutes(2)))
 struct MeetingTests {
     /// Two sites that know each other's keys and one relay.
-    private static func meet(
-        at url: RelayURL, ice: ICEConfiguration?, mayForward: Bool = true,
+    ///
+    /// - Parameter logger: of the second site.
+    static func meet(
+        at url: RelayURL, ice: ICEConfiguration?, mayForward: Bool = true, logger: Logger = .quiet,
         _ body: (Site, Site, Endpoint, Notebook) async throws -> Void
     ) async throws {
         let a = Site("lab-a")
@@ -26,7 +30,8 @@ struct MeetingTests {
             }
         }
         _ = try await a.startEndpoint(trusting: [b.trusted()], listens: false, configure: configure(a))
-        let atB = try await b.startEndpoint(trusting: [a.trusted()], listens: false, configure: configure(b))
+        let atB = try await b.startEndpoint(
+            trusting: [a.trusted()], listens: false, logger: logger, configure: configure(b))
         _ = try await a.startWorker()
         _ = try await (try await a.join()).spawn(Notebook.self, named: "book")
         try await body(a, b, atB.endpoint, try await b.join().handle(Notebook.self, named: "book", at: "lab-a"))
@@ -68,7 +73,7 @@ struct MeetingTests {
         try await RelayScene.run { scene in
             try await Self.meet(at: try scene.url, ice: nil, mayForward: false) { _, b, endpoint, book in
                 _ = try await (try await b.join()).tell(book) { try await $0.note(1) }
-                while endpoint.status.peers.first?.failure == nil { try await Task.sleep(for: .milliseconds(10)) }
+                try await eventually("it says why") { endpoint.status.peers.first?.failure != nil }
                 #expect(endpoint.status.peers.first?.failure?.contains("by no way that is configured") == true)
                 #expect(endpoint.status.peers.first?.openCount == 1)
             }

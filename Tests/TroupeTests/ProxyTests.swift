@@ -20,6 +20,10 @@ distributed actor Reader: StatefulActor {
     distributed func keep(_ numbers: Proxy<[Double]>) { state.kept = numbers }
     distributed func keptTotal() async throws -> Double { try await state.kept?.resolve().reduce(0, +) ?? -1 }
     distributed func drop() { state.kept = nil }
+    distributed func remind(of numbers: Proxy<[Double]>) async throws {
+        try await after(.seconds(3600), named: "later") { try await $0.keep(numbers) }
+    }
+    distributed func forget() throws { try cancelTimer(named: "later") }
     distributed func refuse(_ numbers: [Double]) throws { throw Negative(value: numbers.count) }
 }
 
@@ -82,6 +86,21 @@ struct ProxyTests {
             #expect(try await reader.keptTotal() == Self.sum)
             #expect(try await !isGone(object, scene))
             try await reader.drop()
+            try await eventually("the object is released") { try await isGone(object, scene) }
+        }
+    }
+
+    @Test(arguments: Place.allCases) func anObjectLivesAsLongAsATimerRefersToIt(_ place: Place) async throws {
+        try await withScene(place, [Reader.self], configure: { $0.lease = .milliseconds(600) }) { scene in
+            let reader = try await scene.caller.spawn(Reader.self, named: "r")
+            let proxy = try await scene.caller.proxy(Self.array)
+            try await reader.remind(of: proxy)
+            let object = try #require(proxy.reference?.id)
+            let shard = scene.shard(of: reader.id)
+            _ = try await shard.perform(.hold([object], for: .zero))
+            #expect(try await shard.perform(.counted([object])) == .objects([object]))
+            #expect(try await !isGone(object, scene))
+            try await reader.forget()
             try await eventually("the object is released") { try await isGone(object, scene) }
         }
     }

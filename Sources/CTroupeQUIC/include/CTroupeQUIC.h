@@ -59,6 +59,9 @@ typedef struct {
     void (*state)(void *context, troupe_ice_state state);
     /// Another pair has been selected.
     void (*pair)(void *context);
+    /// Since a path is there, a datagram has come that is neither STUN nor from where the other side is. Of several that come
+    /// at a time, one may be told.
+    void (*stray)(void *context, const char *from);
 } troupe_ice_callbacks;
 
 troupe_ice *_Nullable troupe_ice_new(const troupe_ice_configuration *configuration, const troupe_ice_callbacks *callbacks);

@@ -52,6 +52,7 @@ package final class BrokerServer: Sendable {
     let logger: Logger
     let options: Options
     private let doorkeeper: Doorkeeper
+    private let refusals: RefusalLog
     private let replier = Mutex<NNGReplier?>(nil)
     private let ticker = Mutex<Alarm?>(nil)
     private let sweeper = Mutex<Alarm?>(nil)
@@ -69,7 +70,9 @@ package final class BrokerServer: Sendable {
     ) throws(BrokerError) {
         self.logger = logger
         self.options = options
-        doorkeeper = Doorkeeper(tokens: tokens)
+        let refusals = RefusalLog(logger, linesMax: 1, window: .seconds(1))
+        self.refusals = refusals
+        doorkeeper = Doorkeeper(tokens: tokens) { refusals.report("a request was refused", $0) }
         description = BrokerDescription(durability: journal.statement, limits: limits, pid: Int(getpid()))
         var history = BrokerHistory()
         var machine = try Self.restored(journal, limits, &history, place: options.place)
@@ -91,6 +94,7 @@ package final class BrokerServer: Sendable {
     package func listen(_ addresses: [NNGAddress]) throws(BrokerError) -> [NNGAddress] {
         let replier = try NNGReplier(
             onPeer: { [weak self] in self?.note($0) },
+            onRefusal: { [refusals] in refusals.report("a connection was refused", $0) },
             handler: { [weak self] request in
                 if let self { handle(request) } else { request.reply(Self.going) }
             })
@@ -139,6 +143,7 @@ package final class BrokerServer: Sendable {
         guard doorkeeper.awaitsProof(peer) else { return }
         DispatchQueue.global().asyncAfter(deadline: .now() + options.proofTimeout.dispatched) { [weak self] in
             guard let self, doorkeeper.awaitsProof(peer) else { return }
+            refusals.report("a connection was refused", "it has not proved the token in \(options.proofTimeout)")
             replier.withLock { $0 }?.disconnect(peer)
         }
     }
@@ -155,6 +160,9 @@ package final class BrokerServer: Sendable {
         do {
             asked = try BrokerRequest(decoding: request.frame.body)
         } catch {
+            // The error may quote what came, which is for who sent it and not for the log.
+            let sizeBytes = request.frame.body.count
+            refusals.report("a request was refused", "\(sizeBytes) bytes that cannot be read as an operation")
             return request.reply(.refusal(.malformed, "The request cannot be read: \(error)"))
         }
         switch asked {

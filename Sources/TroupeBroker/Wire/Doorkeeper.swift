@@ -9,11 +9,15 @@ package final class Doorkeeper: Sendable {
     }
 
     private let state: Mutex<State>
+    private let onRefusal: @Sendable (String) -> Void
 
-    /// - Parameter tokens: For each listener, in the order of the calls to `listen`, the token that its peers must prove;
-    ///   nil where the operating system or TLS has vouched for them.
-    package init(tokens: [BrokerToken?]) {
+    /// - Parameters:
+    ///   - tokens: For each listener, in the order of the calls to `listen`, the token that its peers must prove; nil where
+    ///     the operating system or TLS has vouched for them.
+    ///   - onRefusal: told what is wrong with a request that no client of ours would send.
+    package init(tokens: [BrokerToken?], onRefusal: @escaping @Sendable (String) -> Void = { _ in }) {
         state = Mutex(State(tokens: tokens))
+        self.onRefusal = onRefusal
     }
 
     /// To be called with every event of the replier.
@@ -45,11 +49,22 @@ package final class Doorkeeper: Sendable {
         case .execute:
             return true
         case .answer(let frame):
+            tell(of: frame)
             request.reply(frame)
         case .hangUp(let frame):
+            tell(of: frame)
             request.reply(frame)
             hangUp(request.peer)
         }
         return false
+    }
+
+    private func tell(of answer: Frame) {
+        guard let refusal = answer.refusal else { return }
+        switch refusal.reason {
+        case .unauthorized, .unsupportedVersion, .unknownKind, .malformed: onRefusal(refusal.sentence)
+        // Part of every connection's first steps, or of its end.
+        case .identify, .unavailable, nil: break
+        }
     }
 }

@@ -33,6 +33,10 @@ final class ActorEntry {
     /// Those of them that have not been told of room since they were refused, in order.
     var untold: OrderedSet<ClientID> = []
     var timers: [String: TimerEntry] = [:]
+    /// In the order of the timers' names.
+    var timerReferences: [String] {
+        timers.sorted { $0.key.precedesInBytes($1.key) }.flatMap(\.value.references)
+    }
     /// Where it goes, or has gone.
     var move: ActorMove?
     /// Envelopes up to here may have begun.
@@ -144,11 +148,12 @@ extension Deque {
     }
 }
 
-struct TimerEntry: Codable {
+struct TimerEntry {
     var fireAt: Timestamp
     var interval: Duration?
     var method: String
     var arguments: [UInt8]
+    var references: [String] = []
     /// The sequence number of its last firing; 0 for none.
     var lastFiring: SequenceNumber = 0
 }

@@ -14,7 +14,7 @@ extension MailboxMachine {
             broken += brokenLease(of: actor)
             queuedCount += actor.queue.count
             deadLetterCount += actor.deadLetters.count
-            for id in actor.stateReferences { references[id, default: 0] += 1 }
+            for id in actor.stateReferences + actor.timerReferences { references[id, default: 0] += 1 }
             for id in actor.queue.flatMap(\.envelope.references) { references[id, default: 0] += 1 }
             for id in actor.deadLetters.flatMap(\.envelope.references) { references[id, default: 0] += 1 }
         }

@@ -61,6 +61,8 @@ extension MailboxMachine {
             move.phase = .moved
             actor.move = move
             actor.state = []
+            // What went along with it is kept by the record that stays.
+            actor.stateReferences += actor.timerReferences
             actor.timers = [:]
             actor.wantsActivation = false
             note(.actor(id.key))
@@ -83,7 +85,7 @@ extension MailboxMachine {
             TimerChange.set(
                 name: name, after: max(.zero, timer.fireAt - now),
                 interval: timer.interval.map { .milliseconds($0.wholeMilliseconds) }, method: timer.method,
-                arguments: timer.arguments)
+                arguments: timer.arguments, references: timer.references)
         }
         return .transfer(
             ActorTransfer(id: "\(actor.move?.number ?? 0)", registration: registration, timers: timers))

@@ -25,6 +25,7 @@ extension MailboxMachine {
         }
         while let letter = actor.deadLetters.first { removeDeadLetter(letter.sequence, of: actor) }
         unpin(actor.stateReferences)
+        unpin(actor.timerReferences)
         announceRoom(actor)
         actor.wantsActivation = false
         if actor.move?.phase == .leaving { actor.move = nil }

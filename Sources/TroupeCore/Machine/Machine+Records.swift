@@ -104,25 +104,29 @@ extension ActorEntry {
 
 extension TimerEntry {
     fileprivate func write(named name: String, to writer: inout CBORWriter) {
-        writer.writeArrayHeader(6)
+        // The last part only where there are some.
+        writer.writeArrayHeader(references.isEmpty ? 6 : 7)
         writer.writeText(name)
         writer.writeInt(fireAt.milliseconds)
         if let interval { writer.writeInt(interval.wholeMilliseconds) } else { writer.writeNull() }
         writer.writeText(method)
         writer.writeBytes(arguments)
         writer.writeUnsigned(lastFiring)
+        if !references.isEmpty { writer.write(texts: references) }
     }
 
     fileprivate static func read(_ reader: inout CBORReader) throws -> (name: String, timer: TimerEntry) {
-        try reader.readArray(of: 6)
+        let count = try reader.readArrayHeader()
+        guard count == 6 || count == 7 else { throw ExchangeError(.corrupt, "a timer has \(count) parts") }
         let name = try reader.readText()
         let fireAt = Timestamp(milliseconds: try reader.readInt64())
         let interval = try reader.readNullIfPresent() ? nil : Duration.milliseconds(try reader.readInt64())
         let method = try reader.readText()
         let arguments = Array(try reader.readBytes())
-        let timer = TimerEntry(
+        var timer = TimerEntry(
             fireAt: fireAt, interval: interval, method: method, arguments: arguments,
             lastFiring: try reader.readUnsigned())
+        if count == 7 { timer.references = try reader.readTexts() }
         return (name, timer)
     }
 }

@@ -1,16 +1,23 @@
 extension MailboxMachine {
     mutating func apply(_ change: TimerChange, to actor: ActorEntry) {
         switch change {
-        case .set(let name, let delay, let interval, let method, let arguments):
+        case .set(let name, let delay, let interval, let method, let arguments, let references):
             let fireAt = now + delay
             let interval = interval.map { max($0, .milliseconds(1)) }
+            let old = actor.timers[name]
+            pin(references)
+            unpin(old?.references ?? [])
             actor.timers[name] = TimerEntry(
-                fireAt: fireAt, interval: interval, method: method, arguments: arguments,
-                lastFiring: actor.timers[name]?.lastFiring ?? 0)
+                fireAt: fireAt, interval: interval, method: method, arguments: arguments, references: references,
+                lastFiring: old?.lastFiring ?? 0)
             timerAgenda.insert(Self.timerKey(actor.id, name), at: fireAt)
         case .cancel(let name):
-            actor.timers[name] = nil
+            endTimer(name, of: actor)
         }
+    }
+
+    private mutating func endTimer(_ name: String, of actor: ActorEntry) {
+        unpin(actor.timers.removeValue(forKey: name)?.references ?? [])
     }
 
     /// The key of a timer in the agenda; names hold no NUL.
@@ -85,7 +92,7 @@ extension MailboxMachine {
             let id = CallID.firing(of: name, on: actor.id, incarnation: actor.incarnation, count: sequence)
             let envelope = Envelope(
                 id: id, kind: .timer, target: actor.id, sender: actor.id.key, method: timer.method,
-                arguments: timer.arguments, sentAt: now)
+                arguments: timer.arguments, sentAt: now, references: timer.references)
             guard actor.hasRoom(count: 1, sizeBytes: envelope.sizeBytes, factor: 2) else {
                 reschedule(&timer, named: name, of: actor, at: now + .seconds(1))
                 return
@@ -97,7 +104,7 @@ extension MailboxMachine {
             if isWaiting {
                 reschedule(&timer, named: name, of: actor, at: now + .seconds(1))
             } else {
-                actor.timers[name] = nil
+                endTimer(name, of: actor)
             }
             return
         }

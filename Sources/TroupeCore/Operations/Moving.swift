@@ -55,6 +55,17 @@ package struct ActorTransfer: Hashable, Sendable, Codable {
         self.timers = timers
     }
 
+    /// Leaves out what to count: the objects stay at the old site, and the record that stays there keeps them.
+    package mutating func dropReferences() {
+        registration.stateReferences = []
+        timers = timers.map { change in
+            guard case .set(let name, let after, let interval, let method, let arguments, _) = change else {
+                return change
+            }
+            return .set(name: name, after: after, interval: interval, method: method, arguments: arguments)
+        }
+    }
+
     /// Under this id an exchange remembers a move that it refused, as it does a call.
     package static func callID(_ id: String) -> CallID { CallID(unchecked: "@move!\(id)") }
 }

@@ -73,8 +73,11 @@ package struct TurnCommit: Hashable, Sendable, Codable {
 
 /// A change of an actor's durable timers.
 package enum TimerChange: Hashable, Sendable, Codable {
-    /// Sets, or replaces, the timer of that name. `interval` is nil for a timer that fires once.
-    case set(name: String, after: Duration, interval: Duration?, method: String, arguments: [UInt8])
+    /// Sets, or replaces, the timer of that name. `interval` is nil for a timer that fires once. The references are of
+    /// managed objects in the arguments; they are pinned while the timer is there.
+    case set(
+        name: String, after: Duration, interval: Duration?, method: String, arguments: [UInt8],
+        references: [String] = [])
     case cancel(name: String)
 }
 

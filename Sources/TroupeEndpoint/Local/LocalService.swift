@@ -18,7 +18,6 @@ final class LocalService: Sendable {
     ) throws(EndpointError) {
         do {
             let targets = try addresses.map { address throws(BrokerError) in try address.listened() }
-            let doorkeeper = Doorkeeper(tokens: targets.map(\.token))
             var options = NNGReplier.Options()
             options.requestsMax = Self.requestsMax
             options.messageBytesMax = LocalRequest.pieceSizeBytesMax + (64 << 10)
@@ -26,14 +25,11 @@ final class LocalService: Sendable {
             let hangUp = HangUp()
             let refusals = RefusalLog(logger)
             let refused = { @Sendable (reason: String) in refusals.report("no connection", reason, ["path": "local"]) }
+            let doorkeeper = Doorkeeper(tokens: targets.map(\.token), onRefusal: refused)
             let replier = try NNGReplier(
                 options: options, onPeer: { doorkeeper.note($0) }, onRefusal: refused,
                 handler: { request in
-                    let isAdmitted = doorkeeper.admits(request) { peer in
-                        refused("it does not prove the token of this address")
-                        hangUp.disconnect(peer)
-                    }
-                    guard isAdmitted else { return }
+                    guard doorkeeper.admits(request, closing: { hangUp.disconnect($0) }) else { return }
                     // Unstructured: bounded by the replier's count of requests, and ends with its answer.
                     Task { await Self.reply(to: request, refused, answer) }
                 })

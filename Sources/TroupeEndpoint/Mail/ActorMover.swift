@@ -61,7 +61,7 @@ struct ActorMover: Sendable {
         }
         transfer.id = "\(index).\(move.number)"
         // Its objects are counted here, by the record that stays.
-        transfer.registration.stateReferences = []
+        transfer.dropReferences()
         let envelope: Envelope
         do {
             envelope = Envelope(

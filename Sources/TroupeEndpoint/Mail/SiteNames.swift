@@ -111,7 +111,7 @@ struct SiteNames: Sendable {
                     + "\(transfer.timers.count)")
         }
         for timer in transfer.timers {
-            guard case .set(let name, _, _, _, _) = timer, (1...1000).contains(name.utf8.count),
+            guard case .set(let name, _, _, _, _, _) = timer, (1...1000).contains(name.utf8.count),
                 !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
             else {
                 throw ExchangeError(
@@ -120,7 +120,7 @@ struct SiteNames: Sendable {
         }
         var transfer = transfer
         transfer.id = try CallID(checking: "\(peer)/\(transfer.id)").text
-        transfer.registration.stateReferences = []
+        transfer.dropReferences()
         return transfer
     }
 

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Synchronization
+import TroupeBroker
 
 /// The ways to other endpoints: directly, through their NATs, through a TURN server, and through a relay, whichever is to be
 /// had. Nobody has to choose.
@@ -14,6 +15,7 @@ final class Paths: Sendable {
     private let relay: RelayClient?
     private let mayForward: Bool
     private let logger: Logger
+    private let strays: RefusalLog
 
     /// One search for a path to a peer at a time, whoever begins it.
     private struct Search {
@@ -45,6 +47,7 @@ final class Paths: Sendable {
         self.relay = relay
         self.mayForward = mayForward
         self.logger = logger
+        strays = RefusalLog(logger, linesMax: 1, window: .seconds(1))
     }
 
     var relays: [RelayStatus] { relay?.status ?? [] }
@@ -212,7 +215,12 @@ final class Paths: Sendable {
             }, incoming: incoming)
         do throws(EndpointError) {
             let connection = try await HolePunch.connect(
-                to: peer, key: key, configuration: ice, signalling: signalling)
+                to: peer, key: key, configuration: ice, signalling: signalling,
+                onStray: { [strays] from in
+                    strays.report(
+                        "a datagram was passed over", "it is neither STUN nor from where the other endpoint is",
+                        ["from": "\(from)", "peer": "\(peer.short)"])
+                })
             owner.withLock { $0 }?.adopt(connection)
             return .success(connection)
         } catch {

@@ -28,9 +28,13 @@ extension Answer {
         let after = Duration.milliseconds(try row.integer())
         let interval = try row.optional { row throws(ExchangeError) in Duration.milliseconds(try row.integer()) }
         let method = try row.text()
+        let arguments = try row.bytes()
+        let references = try row.texts()
         return (
             name,
-            .set(name: name, after: after, interval: interval, method: method, arguments: try row.bytes())
+            .set(
+                name: name, after: after, interval: interval, method: method, arguments: arguments,
+                references: references)
         )
     }
 }

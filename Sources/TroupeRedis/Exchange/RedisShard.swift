@@ -97,7 +97,7 @@ package final class RedisShard: Shard {
         case .commit(_, let turns):
             for turn in turns {
                 for change in turn.timers {
-                    if case .set(_, let delay, _, _, _) = change { hasten(delay) }
+                    if case .set(_, let delay, _, _, _, _) = change { hasten(delay) }
                 }
             }
             guard case .committed(let results) = answer else { return }

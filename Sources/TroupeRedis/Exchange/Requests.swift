@@ -203,12 +203,13 @@ extension ScriptCall {
 
     static func put(_ change: TimerChange, to writer: inout RequestWriter) {
         switch change {
-        case .set(let name, let delay, let interval, let method, let arguments):
+        case .set(let name, let delay, let interval, let method, let arguments, let references):
             writer.put("name", name)
             writer.put("after", delay.wholeMilliseconds)
             if let interval { writer.put("interval", max(interval, .milliseconds(1)).wholeMilliseconds) }
             writer.put("method", method)
             writer.put("blob", blob: arguments)
+            if !references.isEmpty { writer.put("refs", references) }
         case .cancel(let name):
             writer.put("name", name)
         }

@@ -29,7 +29,7 @@ extension Troupe {
     }
 
     /// An actor as the exchange knows it: one of this site is named without it.
-    private func localized(_ actor: ActorID) async throws -> ActorID {
+    func localized(_ actor: ActorID) async throws -> ActorID {
         guard !actor.site.isEmpty else { return actor }
         do { try await site.refresh() } catch { throw TroupeError(error) }
         return site.localized(actor)
@@ -71,7 +71,8 @@ extension Troupe {
             try turn.set(
                 .set(
                     name: name, after: delay, interval: interval, method: method,
-                    arguments: ArgumentList.joined(invocation.arguments)))
+                    arguments: ArgumentList.joined(invocation.arguments),
+                    references: invocation.noted.managed.map(\.id)))
             return CallID(unchecked: name)
         }
         let kind: Envelope.Kind = purpose == .tell ? .tell : .request

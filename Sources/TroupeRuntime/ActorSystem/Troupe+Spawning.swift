@@ -114,9 +114,14 @@ extension Troupe {
         return Array(all.sorted { $0.id < $1.id }.prefix(limit))
     }
 
-    /// Ends an actor for good: its state, mailbox and dead letters go.
+    /// Ends an actor for good: its state, mailbox and dead letters go. One of another site is ended there, if that site lets
+    /// this one do so.
     public func terminate(_ actor: ActorID) async throws {
-        let answer = try await perform(.terminate(actor), on: actor)
+        let actor = try await localized(actor)
+        let answer =
+            actor.site.isEmpty
+            ? try await perform(.terminate(actor), on: actor)
+            : try await perform(.terminate(ActorID(type: actor.type, name: actor.name)), atSite: actor.site)
         if case .move(let move?) = answer { throw TroupeError(move.refusal(of: actor)) }
         guard case .terminated = answer else {
             throw TroupeError(.noSuchActor, "there is no actor \(actor) in \(address)")

@@ -37,15 +37,18 @@ extension Troupe {
         return try handle(type, named: name, at: site)
     }
 
-    /// The handle of an actor at another site. What is sent through it waits while the site is away.
+    /// The handle of an actor at another site. What is sent through it waits while the site is away. With this site's own name
+    /// it is as without.
     public func handle<Act: StatefulActor>(_ type: Act.Type, named name: String, at site: String) throws -> Act {
-        try type.resolve(id: ActorID(site: site, type: type.wireName, name: name), using: self)
+        let id = try ActorID(site: site, type: type.wireName, name: name)
+        return try type.resolve(id: self.site.localized(id), using: self)
     }
 
     /// Actors of a type at another site, in the order of their names, a page at a time.
     public func find<Act: StatefulActor>(
         _ type: Act.Type, at site: String, label: ActorLabel? = nil, after: String? = nil, limit: Int = 100
     ) async throws -> [Act] {
+        guard site != siteName else { return try await find(type, label: label, after: after, limit: limit) }
         let start = try after.map { try ActorID(type: type.wireName, name: $0) }
         let filter = ActorFilter(type: type.wireName, label: label)
         let answer = try await perform(.list(filter, after: start, limit: limit), atSite: site)
@@ -97,7 +100,7 @@ extension Troupe {
     }
 
     /// Asks another site's exchange, in the time that calls have.
-    private func perform(_ operation: Operation, atSite site: String) async throws -> Answer {
+    func perform(_ operation: Operation, atSite site: String) async throws -> Answer {
         var wait = Duration.seconds(24 * 3600)
         if case .after(let time) = CallContext.deadline ?? configuration.callDeadline { wait = time }
         let shard = SiteShard(site, by: courier, waiting: wait)

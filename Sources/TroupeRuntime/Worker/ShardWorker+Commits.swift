@@ -45,7 +45,7 @@ extension ShardWorker: TurnCommitter {
 
     /// Makes sure that somebody looks at the exchange when a new timer is due.
     private func noteTimers(_ turn: TurnCommit) {
-        for case .set(_, let delay, _, _, _) in turn.timers { timers.withLock { $0 }?.set(clock.now() + delay) }
+        for case .set(_, let delay, _, _, _, _) in turn.timers { timers.withLock { $0 }?.set(clock.now() + delay) }
     }
 
     func bring(to target: ActorID) async throws(ExchangeError) -> Bool { try await carrier.bring(to: target) }

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import Synchronization
 import Testing
+import TroupeTesting
 
 @testable import TroupeEndpoint
 
@@ -13,7 +14,7 @@ final class LinkLog: Sendable {
     init() {
         let (lines, continuation) = AsyncStream.makeStream(of: String.self)
         self.lines = lines
-        logger = Logger(label: "link") { _ in Handler(continuation: continuation) }
+        logger = LineLog.logger("link") { continuation.yield($0) }
     }
 
     /// Waits for a line with these words.
@@ -22,31 +23,17 @@ final class LinkLog: Sendable {
         return nil
     }
 
-    /// How many lines came before one with these words.
-    func count(before words: String) async -> Int {
-        var count = 0
+    /// The lines that came before one with these words.
+    func lines(before words: String) async -> [String] {
+        var found: [String] = []
         for await line in lines {
             if line.contains(words) { break }
-            count += 1
+            found.append(line)
         }
-        return count
+        return found
     }
 
-    private struct Handler: LogHandler {
-        let continuation: AsyncStream<String>.Continuation
-        var logLevel = Logger.Level.debug
-        var metadata = Logger.Metadata()
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let more = event.metadata ?? [:]
-            continuation.yield("\(event.level) \(event.message) \(more)")
-        }
-    }
+    func count(before words: String) async -> Int { await lines(before: words).count }
 }
 
 /// An endpoint that listens, and one that dials it.

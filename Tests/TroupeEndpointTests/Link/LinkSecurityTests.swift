@@ -3,6 +3,7 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 import Testing
+import TroupeBroker
 import TroupeTesting
 
 @testable import TroupeEndpoint
@@ -140,7 +141,7 @@ struct LinkSecurityTests {
         let log = LinkLog()
         let refusals = RefusalLog(log.logger, .server(accepts: { _ in false }))
         let path = PeerPath(.directTLS, "here to there")
-        let begin = NIODeadline.now()
+        let begin = ContinuousClock.now
         for _ in 0..<150 { refusals.report(EndpointError(.refused, "no"), path: path, now: begin) }
         refusals.report(EndpointError(.refused, "no"), path: path, now: begin + .seconds(10))
         refusals.report(EndpointError(.refused, "last"), path: path, now: begin + .seconds(10))

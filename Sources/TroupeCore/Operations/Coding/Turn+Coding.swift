@@ -165,13 +165,15 @@ extension TurnCommit.Disposition {
 extension TimerChange {
     fileprivate func write(to writer: inout CBORWriter) {
         switch self {
-        case .set(let name, let after, let interval, let method, let arguments):
-            writer.writeArrayHeader(5)
+        case .set(let name, let after, let interval, let method, let arguments, let references):
+            // The last part only where there are some: what came before them can be read by older ones.
+            writer.writeArrayHeader(references.isEmpty ? 5 : 6)
             writer.writeText(name)
             writer.write(after)
             if let interval { writer.write(interval) } else { writer.writeNull() }
             writer.writeText(method)
             writer.writeBytes(arguments)
+            if !references.isEmpty { writer.write(texts: references) }
         case .cancel(let name):
             writer.writeArrayHeader(1)
             writer.writeText(name)
@@ -180,17 +182,19 @@ extension TimerChange {
 
     fileprivate init(reading reader: inout CBORReader) throws {
         let count = try reader.readArrayHeader()
-        guard count == 5 || count == 1 else { throw ExchangeError.unknownKind("change of a timer", UInt64(count)) }
+        guard [1, 5, 6].contains(count) else { throw ExchangeError.unknownKind("change of a timer", UInt64(count)) }
         let name = try reader.readText()
-        guard count == 5 else {
+        guard count > 1 else {
             self = .cancel(name: name)
             return
         }
         let after = try reader.readDuration()
         let interval = try reader.readNullIfPresent() ? nil : reader.readDuration()
         let method = try reader.readText()
+        let arguments = Array(try reader.readBytes())
         self = .set(
-            name: name, after: after, interval: interval, method: method, arguments: Array(try reader.readBytes()))
+            name: name, after: after, interval: interval, method: method, arguments: arguments,
+            references: count == 6 ? try reader.readTexts() : [])
     }
 }
 

@@ -2,6 +2,7 @@ package import Logging
 package import NIOCore
 import NIOPosix
 import Synchronization
+import TroupeBroker
 
 /// Takes connections of other endpoints on TCP ports, and hands on those whose peers have proven who they are and are
 /// trusted.

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// One call of ``HolePunch/connect(to:key:configuration:signalling:)``: the shell around ``ICENegotiation``.
+/// One call of ``HolePunch/connect(to:key:configuration:signalling:onStray:)``: the shell around ``ICENegotiation``.
 struct PunchAttempt: Sendable {
     enum Event: Sendable {
         case heard([UInt8])
@@ -15,6 +15,7 @@ struct PunchAttempt: Sendable {
     let servers: ICEServers
     let configuration: ICEConfiguration
     let signalling: Signalling
+    private let onStray: @Sendable (String) -> Void
     private let certificate: EndpointCertificate
 
     private static let repeatInterval = Duration.seconds(1)
@@ -22,13 +23,14 @@ struct PunchAttempt: Sendable {
 
     init(
         peer: EndpointID, key: EndpointKey, servers: ICEServers, configuration: ICEConfiguration,
-        signalling: Signalling
+        signalling: Signalling, onStray: @escaping @Sendable (String) -> Void
     ) throws(EndpointError) {
         self.peer = peer
         self.key = key
         self.servers = servers
         self.configuration = configuration
         self.signalling = signalling
+        self.onStray = onStray
         certificate = try EndpointCertificate(key)
     }
 
@@ -74,7 +76,7 @@ struct PunchAttempt: Sendable {
 
     /// Makes a path's driver, whose events come back as ours.
     func driver(for attempt: UInt64, _ feed: AsyncStream<Event>.Continuation) -> PathDriver {
-        PathDriver(peer: peer) { feed.yield(.path(attempt: attempt, $0)) }
+        PathDriver(peer: peer, onStray: onStray) { feed.yield(.path(attempt: attempt, $0)) }
     }
 
     func secure(_ driver: PathDriver, isClient: Bool) async throws(EndpointError) {

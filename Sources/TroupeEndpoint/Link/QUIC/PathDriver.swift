@@ -21,6 +21,7 @@ actor PathDriver {
     let peer: EndpointID
     nonisolated let facts = PathFacts()
     private let tell: @Sendable (PathEvent) -> Void
+    private let tellOfStray: @Sendable (String) -> Void
     // In this order they are freed in `close`: QUIC sends through ICE.
     var quic: NativeQUIC?
     private var ice: NativeICE?
@@ -33,8 +34,13 @@ actor PathDriver {
     var acceptor: CheckedContinuation<Void, Never>?
     var openers: [CheckedContinuation<Void, Never>] = []
 
-    init(peer: EndpointID, tell: @escaping @Sendable (PathEvent) -> Void) {
+    /// - Parameter onStray: told from where a datagram came that is none of the path's. It must not wait.
+    init(
+        peer: EndpointID, onStray: @escaping @Sendable (String) -> Void = { _ in },
+        tell: @escaping @Sendable (PathEvent) -> Void
+    ) {
         self.peer = peer
+        tellOfStray = onStray
         self.tell = tell
     }
 
@@ -110,6 +116,8 @@ actor PathDriver {
     func onPair() {
         if let pair = ice?.pair { facts.set(path: pair.path) }
     }
+
+    func onStray(_ from: String) { tellOfStray(from) }
 
     func onState(isConnected: Bool) {
         onPair()

@@ -1,5 +1,6 @@
 package import Logging
 package import NIOCore
+import TroupeBroker
 
 /// What a connection is to be, before it is one.
 struct LinkSetup: Sendable {

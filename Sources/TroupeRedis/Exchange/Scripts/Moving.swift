@@ -51,17 +51,21 @@ enum Moving {
 
         local function applyTimer(change, actor)
           local key, member = base .. ':timers:' .. actor.key, actor.key .. '\0' .. change.name
+          local packed = call('HGET', key, change.name)
+          local old = packed and cmsgpack.unpack(packed)
           if change.method then
-            local old = call('HGET', key, change.name)
             local timer = {
               fireAt = now + change.after, interval = change.interval, method = change.method,
-              arguments = blob(change.blob), lastFiring = old and cmsgpack.unpack(old).lastFiring or 0,
+              arguments = blob(change.blob), lastFiring = old and old.lastFiring or 0, refs = change.refs,
             }
+            pin(timer.refs)
             call('HSET', key, change.name, cmsgpack.pack(timer))
             if not isCarried(actor) then call('ZADD', base .. ':due:timers', timer.fireAt, member) end
-          elseif call('HDEL', key, change.name) == 1 then
+          elseif old then
+            call('HDEL', key, change.name)
             call('ZREM', base .. ':due:timers', member)
           end
+          if old then unpin(old.refs) end
           actor.live.timers, actor.isChanged = true, true
         end
 
@@ -110,8 +114,14 @@ enum Moving {
             move.phase, move.reason = 'refused', blob(request.refusal)
             stay(actor, move)
           else
+            -- What went along with it is kept by the record that stays.
+            local refs = stateReferences(actor)
+            for _, packed in ipairs(live.timers and call('HVALS', base .. ':timers:' .. actor.key) or {}) do
+              for _, id in ipairs(cmsgpack.unpack(packed).refs or {}) do table.insert(refs, id) end
+            end
             move.phase, live.wants, live.timers, actor.isChanged = 'moved', nil, nil, true
-            actor.state = { 'state', '' }
+            live.refers = #refs > 0 or nil
+            actor.state = #refs > 0 and { 'state', '', 'refs', cmsgpack.pack(refs) } or { 'state', '' }
             call('DEL', base .. ':timers:' .. actor.key)
           end
           return { describeMove(actor) }

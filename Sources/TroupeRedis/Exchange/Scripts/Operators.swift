@@ -73,8 +73,10 @@ enum Operators {
 
         local function deleteKeys(actor)
           local key = actor.key
-          for _, name in ipairs(call('HKEYS', base .. ':timers:' .. key)) do
-            call('ZREM', base .. ':due:timers', key .. '\0' .. name)
+          local timers = call('HGETALL', base .. ':timers:' .. key)
+          for index = 1, #timers, 2 do
+            call('ZREM', base .. ':due:timers', key .. '\0' .. timers[index])
+            unpin(cmsgpack.unpack(timers[index + 1]).refs)
           end
           call('ZREM', base .. ':due:delays', key)
           call('ZREM', base .. ':actors', key)
@@ -159,7 +161,7 @@ enum Operators {
           for index = 1, #packed, 2 do
             local timer = cmsgpack.unpack(packed[index + 1])
             table.insert(timers, { packed[index], math.max(0, timer.fireAt - now), timer.interval or false, timer.method,
-              timer.arguments })
+              timer.arguments, timer.refs or {} })
           end
           return { actor.fixed.id, about, state, stateReferences(actor), live.wants and 1 or 0,
             live.move and live.move.number or 0, timers }

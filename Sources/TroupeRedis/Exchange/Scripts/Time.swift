@@ -34,9 +34,11 @@ enum Time {
         end
 
         local function firingBody(header, sender, timer)
+          local refs = cborHead(0x80, #(timer.refs or {}))
+          for _, id in ipairs(timer.refs or {}) do refs = refs .. cborText(id) end
           return cborHead(0x80, 15) .. cborInt(1) .. cborText(header.id) .. cborInt(header.kind) .. cborText(header.to)
             .. cborText(sender) .. '\246' .. cborText(timer.method) .. cborHead(0x80, 0) .. cborInt(header.at) .. '\246'
-            .. cborInt(0) .. cborHead(0x80, 0) .. cborHead(0x80, 0) .. cborHead(0xa0, 0)
+            .. cborInt(0) .. cborHead(0x80, 0) .. refs .. cborHead(0xa0, 0)
             .. cborHead(0x40, #timer.arguments) .. timer.arguments
         end
 
@@ -54,8 +56,9 @@ enum Time {
             local sequence = actor.live.last + 1
             local id = actor.key .. '#' .. text(actor.fixed.incarnation) .. '~' .. name .. '.' .. text(sequence)
             local size = 64 + #id + 2 * #actor.key + #timer.method + #timer.arguments
+              + 48 * #(timer.refs or {})
             if not hasRoom(actor, 1, size, 2) then return reschedule(timer, name, actor, now + 1000) end
-            local header = { id = id, kind = 2, to = actor.fixed.id, size = size, at = now }
+            local header = { id = id, kind = 2, to = actor.fixed.id, size = size, at = now, refs = timer.refs }
             timer.lastFiring = sequence
             enqueue(cmsgpack.pack(header), header, firingBody(header, actor.key, timer), actor)
           end
@@ -63,6 +66,7 @@ enum Time {
             if isWaiting then return reschedule(timer, name, actor, now + 1000) end
             call('HDEL', base .. ':timers:' .. actor.key, name)
             call('ZREM', base .. ':due:timers', actor.key .. '\0' .. name)
+            unpin(timer.refs)
             return
           end
           local regular = timer.fireAt + timer.interval

@@ -17,7 +17,11 @@ import CTroupeQUIC
                 let isConnected = state == TROUPE_ICE_CONNECTED
                 unsafe driver(context).assumeIsolated { $0.onState(isConnected: isConnected) }
             },
-            pair: { context in unsafe driver(context).assumeIsolated { $0.onPair() } })
+            pair: { context in unsafe driver(context).assumeIsolated { $0.onPair() } },
+            stray: { context, from in
+                let from = unsafe String(cString: from)
+                unsafe driver(context).assumeIsolated { $0.onStray(from) }
+            })
         let made = unsafe Self.make(controlling, servers.stun, relayOnly, &callbacks)
         guard let made = unsafe made else { return nil }
         for turn in servers.turn {
