@@ -27,9 +27,14 @@ package final class BrokerShard: Shard {
         var isDialling = false
         /// The latest moment of the broker's history of which an answer told.
         var seen: HistoryMark?
+        /// That the broker went back in time, until somebody has asked for it.
+        var untold: ExchangeError?
 
-        /// - Parameter sent: what was known when it was asked.
-        mutating func note(_ mark: HistoryMark, sent: HistoryMark?) {
+        /// - Parameters:
+        ///   - sent: what was known when it was asked.
+        ///   - loss: that what was known then is gone. All who asked with that knowledge are told; it is one loss.
+        mutating func note(_ mark: HistoryMark, sent: HistoryMark?, loss: ExchangeError? = nil) {
+            if let loss, seen?.run == sent?.run { untold = loss }
             if let known = seen, known.run == mark.run {
                 seen = HistoryMark(run: mark.run, step: max(mark.step, known.step))
             } else if mark.run != sent?.run {
@@ -118,6 +123,13 @@ package final class BrokerShard: Shard {
         }
     }
 
+    package func takeLoss() -> ExchangeError? {
+        state.withLock { state in
+            defer { state.untold = nil }
+            return state.untold
+        }
+    }
+
     // MARK: Operations
 
     /// An operation under way is finished also when the task is cancelled; it is then not tried again.
@@ -159,16 +171,14 @@ package final class BrokerShard: Shard {
         var pause = limits.pauseMin
         while true {
             let channel = try channel()
-            var lost: BrokerHistory.Loss?
+            var lost: ExchangeError?
             do throws(BrokerError) {
                 let answer = try await channel.request(
                     request, timeout: timeout(channel, wait, deadline), isCancellable: wait > .zero)
                 let decoded = try decode(answer, operation, channel)
-                state.withLock { $0.note(decoded.mark, sent: seen) }
-                switch decoded.content {
-                case .answer(let answer): return answer
-                case .wentBack(let loss): lost = loss
-                }
+                if case .wentBack(let loss) = decoded.content { lost = .wentBack(loss, at: channel.address) }
+                state.withLock { $0.note(decoded.mark, sent: seen, loss: lost) }
+                if case .answer(let answer) = decoded.content { return answer }
             } catch {
                 if wait > .zero, Task.isCancelled { return operation.emptyAnswer }
                 // A last attempt without time to succeed would only hide how long this one took.
@@ -176,7 +186,7 @@ package final class BrokerShard: Shard {
                     throw ExchangeError(error)
                 }
             }
-            if let lost { throw .wentBack(lost, at: channel.address) }
+            if let lost { throw lost }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, limits.pauseMax)
             if let error = await redial(instead: channel) { throw ExchangeError(error) }

@@ -36,6 +36,10 @@ package protocol Shard: Sendable {
     ///   brings it there.
     func note(seen: [UInt8]) -> Bool
 
+    /// That the shard went back in time (``ExchangeError/Code/wentBack``), if this client has found that out since this was last
+    /// asked: for operations may have been told that nobody waits for.
+    func takeLoss() -> ExchangeError?
+
     /// Ends connections; what is under way fails with ``ExchangeError/Code/closed``.
     func close() async
 }
@@ -44,6 +48,7 @@ extension Shard {
     package var executor: ArrivalExecutor? { nil }
     package var seen: [UInt8]? { nil }
     package func note(seen: [UInt8]) -> Bool { true }
+    package func takeLoss() -> ExchangeError? { nil }
 }
 
 /// A durability class, and what it may lose in words.

@@ -90,6 +90,7 @@ package final class RedisShard: Shard {
 
     package var seen: [UInt8]? { pipeline.seen }
     package func note(seen: [UInt8]) -> Bool { pipeline.note(seen: seen) }
+    package func takeLoss() -> ExchangeError? { pipeline.takeLoss() }
 
     /// Sees to it that what an operation has set to a time happens then.
     private func foresee(_ operation: Operation, _ answer: Answer) {

@@ -39,6 +39,8 @@ extension ScriptPipeline {
         var memory = ShardMemory()
         /// That the shard went back in time, until an operation has told.
         var loss: ExchangeError?
+        /// The same, until somebody has asked for it.
+        var untold: ExchangeError?
     }
 
     enum Step: Sendable {
@@ -103,6 +105,7 @@ extension ScriptPipeline {
             state.stumbles += 1
             state.memory = finding.memory
             state.loss = finding.loss ?? state.loss
+            state.untold = finding.loss ?? state.untold
             let parked = state.parked.sorted { $0.key < $1.key }
             state.parked = [:]
             for (_, call) in parked {

@@ -34,7 +34,7 @@ final class ScriptPipeline: Sendable {
         _ calls: [ScriptCall], operation: String, isolation: isolated (any Actor)? = #isolation
     ) async throws(ExchangeError) -> [RedisReply] {
         let deadline = ContinuousClock.now.advanced(by: timeout)
-        if operation != Self.tickName, let loss = takeLoss() { throw loss }
+        if operation != Self.tickName, let loss = lossForNextOperation() { throw loss }
         let steps = state.withLock { state in calls.map { begin($0, deadline, &state) } }
         var replies: [RedisReply] = []
         var failure: ExchangeError?
@@ -52,7 +52,8 @@ final class ScriptPipeline: Sendable {
     /// Time passes for nobody in particular: a tick is not whom to tell of a loss.
     static let tickName = "tick"
 
-    private func takeLoss() -> ExchangeError? {
+    /// Also for ``takeLoss()``, until that is called: this operation's caller may keep it to itself.
+    private func lossForNextOperation() -> ExchangeError? {
         state.withLock { state in
             guard let loss = state.loss else { return nil }
             state.loss = nil
@@ -231,6 +232,13 @@ final class ScriptPipeline: Sendable {
             state.memory.stretch = stretch
             state.memory.seen.raise(to: other.seen)
             return true
+        }
+    }
+
+    func takeLoss() -> ExchangeError? {
+        state.withLock { state in
+            defer { (state.loss, state.untold) = (nil, nil) }
+            return state.untold
         }
     }
 

@@ -20,10 +20,10 @@ extension DirectRoutes {
             case .decided(let id):
                 guard let envelope = answered(id) else { continue }
                 // Unstructured: one question to the exchange, whose answer the caller waits for.
-                Task { [exchange, pending, losses] in
-                    let shard = Exchange.index(of: envelope.target, count: exchange.shards.count)
+                Task { [exchange, pending] in
+                    let shard = exchange.shard(of: envelope.target)
                     let question = Operation.outcome(id, watcher: envelope.replyTo)
-                    guard case .outcome(let outcome)? = await losses.attempt(question, at: shard), outcome.isFinal
+                    guard case .outcome(let outcome)? = try? await shard.perform(question), outcome.isFinal
                     else { return }
                     pending.complete(id, outcome)
                 }
@@ -32,7 +32,7 @@ extension DirectRoutes {
                     throw ExchangeError(.invalidArgument, "a worker spoke of a shard \(shard) that is not there")
                 }
                 guard !exchange.shards[shard].note(seen: seen) else { continue }
-                return catchUp(shard, seen, with: Array(frames[(index + 1)...]), from: link)
+                return catchUp(exchange.shards[shard], seen, with: Array(frames[(index + 1)...]), from: link)
             case .refused(let id): fallBack([id])
             case .held: continue
             case .hello, .call, .cancel, .probe, .welcome:
@@ -43,11 +43,11 @@ extension DirectRoutes {
 
     /// The worker has seen more of the exchange's history than this process: outcomes that belong to it wait until this one
     /// has heard of it, and of what may have been lost.
-    private func catchUp(_ shard: Int, _ seen: [UInt8], with frames: [DirectFrame], from link: DirectLink) {
+    private func catchUp(_ shard: any Shard, _ seen: [UInt8], with frames: [DirectFrame], from link: DirectLink) {
         // Unstructured: one question to the exchange, which comes to its end.
         Task { [self] in
-            _ = await losses.attempt(.workers, at: shard)
-            _ = exchange.shards[shard].note(seen: seen)
+            _ = try? await shard.perform(.workers)
+            _ = shard.note(seen: seen)
             // What throws would have thrown there; the link is of no use then.
             do { try receive(frames, from: link) } catch { link.close() }
         }

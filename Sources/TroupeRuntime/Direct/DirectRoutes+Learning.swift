@@ -26,12 +26,11 @@ extension DirectRoutes {
     }
 
     private func link(to target: ActorID) async -> DirectLink? {
-        let shard = Exchange.index(of: target, count: exchange.shards.count)
-        guard case .stat(let stat)? = await losses.attempt(.stat(target), at: shard), let worker = stat.worker
+        let shard = exchange.shard(of: target)
+        guard case .stat(let stat)? = try? await shard.perform(.stat(target)), let worker = stat.worker
         else { return nil }
         if let link = state.withLock({ $0.links[worker] }) { return link }
-        guard let address = await workers.address(of: worker, by: { await losses.attempt(.workers, at: shard) })
-        else { return nil }
+        guard let address = await workers.address(of: worker, in: shard) else { return nil }
         let connecting: Task<DirectLink?, Never>? = state.withLock { state in
             guard !state.isClosed else { return nil }
             if let task = state.connecting[worker] { return task }
@@ -69,14 +68,12 @@ final class DirectWorkers: Sendable {
     private static let freshness = Duration.seconds(1)
 
     /// Of one worker; nil if it takes nothing directly, or is not known.
-    ///
-    /// - Parameter ask: asks the exchange for its workers.
-    func address(of worker: WorkerID, by ask: () async -> Answer?) async -> DirectAddress? {
+    func address(of worker: WorkerID, in shard: any Shard) async -> DirectAddress? {
         let fresh = known.withLock { known in
             known.flatMap { ContinuousClock.now - $0.at < Self.freshness ? $0.addresses : nil }
         }
         if let fresh, let address = fresh[worker] { return address }
-        guard case .workers(let workers)? = await ask() else { return nil }
+        guard case .workers(let workers)? = try? await shard.perform(.workers) else { return nil }
         let addresses = Dictionary(
             workers.compactMap { worker in worker.direct.map { (worker.id, $0) } }, uniquingKeysWith: { $1 })
         known.withLock { $0 = Known(addresses: addresses, at: .now) }

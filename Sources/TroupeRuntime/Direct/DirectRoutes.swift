@@ -39,18 +39,16 @@ final class DirectRoutes: Sendable {
     let state = Mutex(State())
     let exchange: Exchange
     let pending: PendingCalls
-    let losses: Losses
     let workers = DirectWorkers()
 
     /// Actors that are remembered.
     private static let routesMax = 10_000
 
     /// Nil for an exchange whose workers take nothing directly.
-    init?(_ exchange: Exchange, pending: PendingCalls, losses: Losses) {
+    init?(_ exchange: Exchange, pending: PendingCalls) {
         guard exchange.shards.allSatisfy({ $0.executor != nil }) else { return nil }
         self.exchange = exchange
         self.pending = pending
-        self.losses = losses
     }
 
     var counts: DirectCounts { state.withLock { $0.counts } }

@@ -12,7 +12,6 @@ package final class Courier: Sendable {
     let pending: PendingCalls
     /// The ways past the mailboxes; nil for an exchange that has none.
     let direct: DirectRoutes?
-    let losses: Losses
     private let lastCall = Atomic<UInt64>(0)
     /// Readers of reply mailboxes by shard; one starts with the first call to that shard.
     private let readers: Mutex<[Task<Void, Never>?]>
@@ -36,8 +35,7 @@ package final class Courier: Sendable {
         self.logger = logger
         queues = exchange.shards.map { SendQueue(shard: $0, client: client, clock: clock) }
         pending = PendingCalls(clock: clock)
-        losses = Losses(exchange.shards)
-        direct = DirectRoutes(exchange, pending: pending, losses: losses)
+        direct = DirectRoutes(exchange, pending: pending)
         readers = Mutex(Array(repeating: nil, count: exchange.shards.count))
         // Unstructured: it lives as long as the courier, which cancels it in close().
         timekeeper = (clock as? ExchangeTime).map { time in Task { await time.keep() } }
@@ -62,9 +60,10 @@ package final class Courier: Sendable {
         }
     }
 
-    /// Throws if the exchange went back in time, and nobody has been told. Turns began with what it has; they need not know.
+    /// Throws if the exchange went back in time, and nobody has been told: what is sent may rest on what is gone. Turns began
+    /// with what is there; they need not know.
     private func tellOfLoss(_ envelope: Envelope) throws {
-        guard CallContext.turn == nil, let loss = losses.take(from: index(of: envelope.target)) else { return }
+        guard CallContext.turn == nil, let loss = exchange.shard(of: envelope.target).takeLoss() else { return }
         throw TroupeError(loss, call: envelope.id)
     }
 
@@ -72,7 +71,7 @@ package final class Courier: Sendable {
     private func failure(_ error: any Error, of envelope: Envelope) throws -> any Error {
         switch error {
         case let error as ExchangeError:
-            if error.code == .wentBack { losses.noteTold(of: index(of: envelope.target)) }
+            if error.code == .wentBack { _ = exchange.shard(of: envelope.target).takeLoss() }
             return TroupeError(error, call: envelope.id)
         case let error as SendQueue.GivenUp:
             try Task.checkCancellation()
@@ -318,14 +317,14 @@ package final class Courier: Sendable {
     /// Asks the exchange to cancel; best effort, also when this task is cancelled. An exchange that does not answer is not
     /// waited for.
     private func cancel(_ envelope: Envelope) async {
-        let shard = index(of: envelope.target)
+        let shard = exchange.shard(of: envelope.target)
         let end = await direct?.cancel(envelope) ?? .elsewhere
         guard end != .known else { return }
         // Also when the caller's own task is cancelled.
-        await wait(until: clock.now() + Self.cancelWait, by: clock) { [client, losses] in
+        await wait(until: clock.now() + Self.cancelWait, by: clock) { [client] in
             // A call of which nobody knows is decided by being stored: no worker commits it directly then.
-            if end == .unknown { _ = await losses.attempt(.send([envelope], from: client, resuming: false), at: shard) }
-            _ = await losses.attempt(.cancel(envelope.id), at: shard)
+            if end == .unknown { _ = try? await shard.perform(.send([envelope], from: client, resuming: false)) }
+            _ = try? await shard.perform(.cancel(envelope.id))
         }
     }
 
@@ -378,7 +377,6 @@ package final class Courier: Sendable {
         var cursor = Cursor()
         var failures = 0
         while !Task.isCancelled {
-            let begin = ContinuousClock.now
             do {
                 let receipts = try await shard.receipts(client, after: cursor, max: 1000, timeout: Self.receiptWait)
                 cursor = receipts.cursor
@@ -389,7 +387,6 @@ package final class Courier: Sendable {
                 failures = 0
             } catch {
                 guard error.code != .closed else { return }
-                losses.hear(error, from: index, since: begin)
                 failures += 1
                 logger.warning("replies cannot be read; trying again", metadata: ["error": "\(error)"])
                 // The way by which the mailbox is read may be blocked, and that of operations open.
@@ -410,8 +407,7 @@ package final class Courier: Sendable {
     /// Asks by id for what should have come: a reply mailbox is a convenience, the outcome is the truth.
     private func recover(_ shardIndex: Int, age: Duration) async {
         for (id, target) in pending.waiting(longerThan: age, limit: 1000) where index(of: target) == shardIndex {
-            let answer = await losses.attempt(.outcome(id, watcher: client), at: shardIndex)
-            guard case .outcome(let outcome)? = answer, outcome.status != .pending else { continue }
+            guard let outcome = try? await ask(id, target: target), outcome.status != .pending else { continue }
             // An unknown id may be one whose envelope is still on its way there; its deadline decides.
             if outcome.status != .unknown { pending.complete(id, outcome) }
         }
