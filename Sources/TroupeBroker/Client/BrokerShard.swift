@@ -104,23 +104,27 @@ package final class BrokerShard: Shard {
 
     // MARK: History
 
-    /// The number of the broker's run and of its step, of eight bytes each.
-    package var seen: [UInt8]? {
-        guard let mark = state.withLock(\.seen) else { return nil }
-        return [mark.run, mark.step].flatMap { number in
-            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> UInt64($0)) }
-        }
+    /// The numbers of the broker's run and of its step, of eight bytes each.
+    package var seen: ShardMoment? {
+        state.withLock(\.seen).map { ShardMoment(stretch: Self.bytes($0.run), progress: Self.bytes($0.step)) }
     }
 
-    package func note(seen bytes: [UInt8]) -> Bool {
-        guard bytes.count == 16 else { return false }
-        let numbers = [bytes.prefix(8), bytes.suffix(8)].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-        let mark = HistoryMark(run: numbers[0], step: numbers[1])
+    package func note(seen moment: ShardMoment) -> Bool {
+        guard let run = Self.number(moment.stretch), let step = Self.number(moment.progress) else { return false }
+        let mark = HistoryMark(run: run, step: step)
         return state.withLock { state in
             guard state.seen?.run == mark.run else { return false }
             state.note(mark, sent: mark)
             return true
         }
+    }
+
+    private static func bytes(_ number: UInt64) -> [UInt8] {
+        stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> UInt64($0)) }
+    }
+
+    private static func number(_ bytes: [UInt8]) -> UInt64? {
+        bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
     }
 
     package func takeLoss() -> ExchangeError? {

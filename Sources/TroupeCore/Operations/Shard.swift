@@ -25,16 +25,16 @@ package protocol Shard: Sendable {
     /// Where its answers arrive: a task that prefers it goes on there. Nil if they come from nowhere in particular.
     var executor: ArrivalExecutor? { get }
 
-    /// How far this client knows the shard to have come, for another of its clients to take note of, in a form that only the
-    /// host of the exchange reads. Nil where nothing can be lost, or nothing is known.
-    var seen: [UInt8]? { get }
+    /// How far this client knows the shard to have come, for another of its clients to take note of. Nil where nothing can be
+    /// lost, or nothing is known.
+    var seen: ShardMoment? { get }
 
     /// Takes note of what another client of the same shard has seen: if the shard comes back without it, this client is told
     /// of that too (``ExchangeError/Code/wentBack``).
     ///
     /// - Returns: false if it is of a stretch of the shard's history to which this client has not come yet. An operation
     ///   brings it there.
-    func note(seen: [UInt8]) -> Bool
+    func note(seen: ShardMoment) -> Bool
 
     /// That the shard went back in time (``ExchangeError/Code/wentBack``), if this client has found that out since this was last
     /// asked: for operations may have been told that nobody waits for.
@@ -46,9 +46,22 @@ package protocol Shard: Sendable {
 
 extension Shard {
     package var executor: ArrivalExecutor? { nil }
-    package var seen: [UInt8]? { nil }
-    package func note(seen: [UInt8]) -> Bool { true }
+    package var seen: ShardMoment? { nil }
+    package func note(seen: ShardMoment) -> Bool { true }
     package func takeLoss() -> ExchangeError? { nil }
+}
+
+/// A moment of a shard's history, in words that only the host of the exchange reads.
+package struct ShardMoment: Hashable, Sendable {
+    /// From one start of the server to the next. Within it nothing is lost.
+    package var stretch: [UInt8]
+    /// How far it had come there.
+    package var progress: [UInt8]
+
+    package init(stretch: [UInt8], progress: [UInt8]) {
+        self.stretch = stretch
+        self.progress = progress
+    }
 }
 
 /// A durability class, and what it may lose in words.

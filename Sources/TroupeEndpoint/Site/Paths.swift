@@ -7,7 +7,7 @@ import TroupeBroker
 /// had. Nobody has to choose.
 ///
 /// Direct addresses are tried first. Where there is none, or none answers, the two endpoints look for a path by ICE, whose
-/// messages the relay passes on; and where that finds none either, the relay passes on what both seal end to end.
+/// messages the relay passes on; and where that finds none soon, the relay passes on what both seal end to end.
 final class Paths: Sendable {
     private let key: EndpointKey
     private let credentials: LinkCredentials
@@ -35,6 +35,9 @@ final class Paths: Sendable {
 
     /// How long direct addresses are tried alone.
     private static let headStart = Duration.milliseconds(500)
+    /// How long a path through NATs is looked for before the relay is used meanwhile: many times as long as it takes if there is
+    /// one. What the search finds later is used from then on.
+    private static let relayHeadStart = Duration.seconds(3)
     private static let signalsMax = 64
 
     init(
@@ -73,8 +76,7 @@ final class Paths: Sendable {
 
     /// Connects to a peer by the first way that leads there.
     func dial(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
-        var addresses: [HostPort] = []
-        for address in peer.addresses { addresses.append(try HostPort(parsing: address)) }
+        let addresses = try Self.addresses(of: peer)
         guard relay != nil || !addresses.isEmpty else {
             throw EndpointError(
                 .unreachable,
@@ -83,13 +85,14 @@ final class Paths: Sendable {
         }
         guard relay != nil else { return try await direct(peer, addresses) }
         guard !addresses.isEmpty else { return try await indirect(peer) }
-        return try await race(peer, addresses)
+        return try await race(
+            { () throws(EndpointError) in try await self.direct(peer, addresses) }, alone: Self.headStart,
+            { () throws(EndpointError) in try await self.indirect(peer) })
     }
 
     /// Connects by any way on which no relay forwards.
     func dialWithoutRelay(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
-        var addresses: [HostPort] = []
-        for address in peer.addresses { addresses.append(try HostPort(parsing: address)) }
+        let addresses = try Self.addresses(of: peer)
         if !addresses.isEmpty, let found = try? await direct(peer, addresses) { return found }
         guard ice != nil, relay != nil else {
             throw EndpointError(
@@ -98,37 +101,53 @@ final class Paths: Sendable {
         return try await search(peer.id)
     }
 
+    private static func addresses(of peer: TrustedPeer) throws(EndpointError) -> [HostPort] {
+        var addresses: [HostPort] = []
+        for address in peer.addresses { addresses.append(try HostPort(parsing: address)) }
+        return addresses
+    }
+
     private func direct(_ peer: TrustedPeer, _ addresses: [HostPort]) async throws(EndpointError) -> any PeerConnection
     {
         try await DirectDialler.connect(to: addresses, expecting: peer.id, credentials: credentials, logger: logger)
     }
 
-    /// Direct addresses, and after a moment also the other ways.
-    private func race(_ peer: TrustedPeer, _ addresses: [HostPort]) async throws(EndpointError) -> any PeerConnection {
-        let result = await withTaskGroup(of: Result<any PeerConnection, EndpointError>.self) { group in
-            group.addTask { await Self.result { () throws(EndpointError) in try await self.direct(peer, addresses) } }
+    private typealias Way = @Sendable () async throws(EndpointError) -> any PeerConnection
+
+    /// The first way that leads there; the second is tried also, once the first has failed or had its time alone.
+    private func race(
+        _ first: @escaping Way, alone headStart: Duration, _ second: @escaping Way
+    ) async throws(EndpointError) -> any PeerConnection {
+        typealias Found = Result<any PeerConnection, EndpointError>
+        let result = await withTaskGroup(of: Found?.self) { group -> Found in
+            group.addTask { await Self.result(first) }
             group.addTask {
-                try? await Task.sleep(for: Self.headStart)
-                guard !Task.isCancelled else { return .failure(EndpointError(.closed, "not needed")) }
-                return await Self.result { () throws(EndpointError) in try await self.indirect(peer) }
+                try? await Task.sleep(for: headStart)
+                return nil
             }
             var failures: [EndpointError] = []
-            while let next = await group.next() {
+            var isSecondTried = false
+            while failures.count < 2, let next = await group.next() {
                 switch next {
-                case .success(let connection):
+                case .success(let connection)?:
                     group.cancelAll()
                     // The other way may have led there too; a path through NATs has an owner already.
                     for await late in group {
-                        if case .success(let late) = late, late.path.kind != .holePunched, late.path.kind != .turn {
+                        if case .success(let late)? = late, late.path.kind != .holePunched, late.path.kind != .turn {
                             await late.close()
                         }
                     }
-                    return Result<any PeerConnection, EndpointError>.success(connection)
-                case .failure(let error): failures.append(error)
+                    return .success(connection)
+                case .failure(let error)?: failures.append(error)
+                case nil: break
                 }
+                guard !isSecondTried, !Task.isCancelled else { continue }
+                isSecondTried = true
+                group.addTask { await Self.result(second) }
             }
+            group.cancelAll()
             let reasons = failures.map(\.message).joined(separator: "; ")
-            return .failure(EndpointError(failures.first?.code ?? .unreachable, reasons))
+            return .failure(EndpointError(failures.first?.code ?? .closed, reasons))
         }
         return try result.get()
     }
@@ -143,30 +162,32 @@ final class Paths: Sendable {
         }
     }
 
-    /// Through NATs, else through the relay.
+    /// Through NATs, or else through the relay.
     private func indirect(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
-        var reason: EndpointError?
-        if ice != nil {
-            do throws(EndpointError) {
-                return try await search(peer.id)
-            } catch {
-                reason = error
-                logger.info(
-                    "no path through NATs was found", metadata: ["site": "\(peer.site)", "error": "\(error)"])
-            }
-        }
-        guard mayForward, let relay, !Task.isCancelled else {
-            throw reason ?? EndpointError(.unreachable, "site \(peer.site) can be reached by no way that is configured")
-        }
+        guard ice != nil else { return try await relayed(peer) }
+        guard mayForward else { return try await searched(peer) }
+        return try await race(
+            { () throws(EndpointError) in try await self.searched(peer) }, alone: Self.relayHeadStart,
+            { () throws(EndpointError) in try await self.relayed(peer) })
+    }
+
+    private func searched(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
         do throws(EndpointError) {
-            let channel = try await relay.openPipe(to: peer.id)
-            return try await MuxConnection.establish(
-                on: channel, as: .client(expecting: peer.id), credentials: credentials,
-                path: PeerPath(.relayed, relayNames), logger: logger)
+            return try await search(peer.id)
         } catch {
-            throw EndpointError(
-                error.code, [reason?.message, error.message].compactMap(\.self).joined(separator: "; "))
+            logger.info("no path through NATs was found", metadata: ["site": "\(peer.site)", "error": "\(error)"])
+            throw error
         }
+    }
+
+    private func relayed(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        guard mayForward, let relay else {
+            throw EndpointError(.unreachable, "site \(peer.site) can be reached by no way that is configured")
+        }
+        let channel = try await relay.openPipe(to: peer.id)
+        return try await MuxConnection.establish(
+            on: channel, as: .client(expecting: peer.id), credentials: credentials,
+            path: PeerPath(.relayed, relayNames), logger: logger)
     }
 
     private var relayNames: String { relays.filter(\.isConnected).map(\.url.description).joined(separator: ",") }

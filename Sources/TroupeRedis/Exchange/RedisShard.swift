@@ -88,8 +88,8 @@ package final class RedisShard: Shard {
         return answer
     }
 
-    package var seen: [UInt8]? { pipeline.seen }
-    package func note(seen: [UInt8]) -> Bool { pipeline.note(seen: seen) }
+    package var seen: ShardMoment? { pipeline.seen }
+    package func note(seen: ShardMoment) -> Bool { pipeline.note(seen: seen) }
     package func takeLoss() -> ExchangeError? { pipeline.takeLoss() }
 
     /// Sees to it that what an operation has set to a time happens then.

@@ -220,11 +220,11 @@ final class ScriptPipeline: Sendable {
         if state.memory.stretch != flight.stretch { state.memory.stretch = flight.stretch }
     }
 
-    var seen: [UInt8]? { state.withLock { $0.memory.text }.map { Array($0.utf8) } }
+    var seen: ShardMoment? { state.withLock { $0.memory }.moment }
 
     /// What another client has seen holds for this one if both look at the same stretch.
-    func note(seen bytes: [UInt8]) -> Bool {
-        guard let other = ShardMemory(text: String(decoding: bytes, as: UTF8.self)) else { return false }
+    func note(seen moment: ShardMoment) -> Bool {
+        guard let other = ShardMemory(moment) else { return false }
         return state.withLock { state in
             var stretch = state.memory.stretch
             if case .open(_, let current) = state.phase { stretch = current }

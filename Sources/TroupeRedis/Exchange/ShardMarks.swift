@@ -51,9 +51,13 @@ struct ShardMemory: Sendable {
     var stretch: Stretch?
     var seen = ShardMarks()
 
-    /// For another client of the shard: the stretch's number, its server's process, and the counts.
-    var text: String? {
-        stretch.map { ([String($0.number), $0.run] + seen.counts.map(String.init)).joined(separator: " ") }
+    /// For another client of the shard: the stretch's number and its server's process, and the counts.
+    var moment: ShardMoment? {
+        stretch.map { stretch in
+            ShardMoment(
+                stretch: Array("\(stretch.number) \(stretch.run)".utf8),
+                progress: Array(seen.counts.map(String.init).joined(separator: " ").utf8))
+        }
     }
 
     init() {}
@@ -62,14 +66,14 @@ struct ShardMemory: Sendable {
         self.seen = seen
     }
 
-    /// Nil for what no ``text`` is.
-    init?(text: String) {
-        let parts = text.split(separator: " ")
-        let counts = parts.dropFirst(2).compactMap { Int($0) }
-        guard parts.count == 2 + ShardMarks.fieldCount, let number = Int(parts[0]),
-            let seen = ShardMarks(counts: counts)
-        else { return nil }
-        self.init(stretch: Stretch(number: number, run: String(parts[1])), seen: seen)
+    /// Nil for what no ``moment`` is.
+    init?(_ moment: ShardMoment) {
+        let stretch = String(decoding: moment.stretch, as: UTF8.self).split(separator: " ")
+        let counts = String(decoding: moment.progress, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+        guard stretch.count == 2, let number = Int(stretch[0]), let seen = ShardMarks(counts: counts) else {
+            return nil
+        }
+        self.init(stretch: Stretch(number: number, run: String(stretch[1])), seen: seen)
     }
 }
 

@@ -131,5 +131,5 @@ protocol TurnCommitter: Sendable {
     func activationOvertaken(_ host: ActivationHost) async
     func activationFailed(_ host: ActivationHost, reason: String) async
     /// How far the shard, which has a number, has come.
-    var seen: (shard: Int, seen: [UInt8])? { get }
+    var seen: (shard: Int, seen: ShardMoment)? { get }
 }

@@ -18,7 +18,7 @@ enum DirectFrame: Hashable, Sendable {
     case refused(CallID)
     case held(CallID)
     /// How far a shard of the exchange has come with the outcomes that follow.
-    case seen(shard: Int, [UInt8])
+    case seen(shard: Int, ShardMoment)
     /// It is decided, and its outcome is too large for a frame: the exchange has it.
     case decided(CallID)
 
@@ -31,8 +31,8 @@ enum DirectFrame: Hashable, Sendable {
     /// Larger requests go by the mailbox, and larger outcomes are asked for: what takes long to copy gains nothing here.
     static let payloadSizeBytesMax = 256 << 10
 
-    /// Of what a shard has seen.
-    private static let seenSizeBytesMax = 256
+    /// Of what a shard has seen, each part.
+    private static let seenSizeBytesMax = 128
 
     private enum Kind: UInt64 {
         case hello = 0, call, cancel, probe, welcome, outcome, refused, held, decided, seen
@@ -41,7 +41,8 @@ enum DirectFrame: Hashable, Sendable {
             switch self {
             case .welcome: 1
             case .call, .refused, .held, .decided: 2
-            case .hello, .cancel, .probe, .outcome, .seen: 3
+            case .hello, .cancel, .probe, .outcome: 3
+            case .seen: 4
             }
         }
     }
@@ -69,7 +70,8 @@ enum DirectFrame: Hashable, Sendable {
         case .seen(let shard, let seen):
             Self.begin(.seen, &writer)
             writer.writeUnsigned(UInt64(shard))
-            writer.writeBytes(seen)
+            writer.writeBytes(seen.stretch)
+            writer.writeBytes(seen.progress)
         }
         let length = UInt32(writer.bytes.count)
         for shift in [24, 16, 8, 0] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
@@ -108,8 +110,9 @@ enum DirectFrame: Hashable, Sendable {
         case .decided: self = .decided(try Self.readID(&reader))
         case .seen:
             let shard = Int(clamping: try reader.readUnsigned())
-            let seen = Array(try reader.readBytes())
-            guard seen.count <= Self.seenSizeBytesMax else {
+            let seen = ShardMoment(
+                stretch: Array(try reader.readBytes()), progress: Array(try reader.readBytes()))
+            guard max(seen.stretch.count, seen.progress.count) <= Self.seenSizeBytesMax else {
                 throw ExchangeError(
                     .tooLarge, "a direct frame says more of the exchange's history than there is to say")
             }

@@ -43,7 +43,7 @@ extension DirectRoutes {
 
     /// The worker has seen more of the exchange's history than this process: outcomes that belong to it wait until this one
     /// has heard of it, and of what may have been lost.
-    private func catchUp(_ shard: any Shard, _ seen: [UInt8], with frames: [DirectFrame], from link: DirectLink) {
+    private func catchUp(_ shard: any Shard, _ seen: ShardMoment, with frames: [DirectFrame], from link: DirectLink) {
         // Unstructured: one question to the exchange, which comes to its end.
         Task { [self] in
             _ = try? await shard.perform(.workers)

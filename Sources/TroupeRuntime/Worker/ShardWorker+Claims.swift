@@ -105,6 +105,7 @@ extension ShardWorker {
             await release(activation.actor, activation.epoch, .failed(reason: reason))
             return
         }
+        partAfterRestart()
         let old = state.withLock { state in
             let early = state.early.removeValue(forKey: activation.actor.key) ?? []
             // Before the lane finds it: what is here by now comes before what the lane brings next.

@@ -3,7 +3,7 @@ import Synchronization
 import TroupeCore
 
 extension ShardWorker: TurnCommitter {
-    var seen: (shard: Int, seen: [UInt8])? { shard.seen.map { (index, $0) } }
+    var seen: (shard: Int, seen: ShardMoment)? { shard.seen.map { (index, $0) } }
 
     func commit(_ turn: TurnCommit, of host: ActivationHost) async -> CommitEnd {
         var attempt = 0

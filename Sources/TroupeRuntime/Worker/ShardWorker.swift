@@ -41,8 +41,7 @@ final class ShardWorker: Sendable {
     let budget: ActivationBudget
     /// All of the worker's shards, this one included, once they are made.
     private let siblings = Mutex<[ShardWorker]>([])
-    /// By which it takes calls directly, once there is a place for that.
-    let direct = Mutex<DirectListener?>(nil)
+    let direct = Mutex(DirectWay())
     private let leaseEnd = Mutex(ContinuousClock.now)
 
     private static let laneWait = Duration.seconds(5)
@@ -81,7 +80,7 @@ final class ShardWorker: Sendable {
         let registration = WorkerRegistration(
             id: id, pools: configuration.pools, types: types.values.map(\.description).sorted { $0.name < $1.name },
             host: Self.hostName(), pid: Int(getpid()), activationsMax: configuration.activationsMax,
-            window: configuration.window, lease: configuration.lease, direct: direct.withLock { $0?.address })
+            window: configuration.window, lease: configuration.lease, direct: direct.withLock { $0.listener?.address })
         let begin = ContinuousClock.now
         _ = try await shard.perform(.registerWorker(registration))
         leaseEnd.withLock { $0 = begin + configuration.lease }
@@ -211,8 +210,6 @@ final class ShardWorker: Sendable {
             }
             return state.hostsInOrder
         }
-        // The exchange may have gone back in time, of which callers that do not use it know nothing.
-        direct.withLock { $0 }?.endConnections()
         for host in hosts { host.void() }
         if !hosts.isEmpty { noteRoom() }
     }

@@ -25,7 +25,26 @@ struct DirectActors: DirectHost {
     func holds(_ call: CallID, of actor: ActorID) -> Bool { host(actor)?.holdsDirect(call) ?? false }
 }
 
+/// By which a worker takes calls directly.
+struct DirectWay {
+    /// Nil before there is a place for it.
+    var listener: DirectListener?
+    /// The exchange's stretch of history in which activations began last.
+    var stretch: [UInt8]?
+}
+
 extension ShardWorker {
+    /// Parts with direct callers if the exchange was started anew: they do not use it, and know nothing of what it may have lost.
+    /// Who comes back has asked it. To be called before an activation takes calls.
+    func partAfterRestart() {
+        guard let stretch = shard.seen?.stretch else { return }
+        let listener: DirectListener? = direct.withLock { direct in
+            defer { direct.stretch = stretch }
+            return direct.stretch == stretch || direct.stretch == nil ? nil : direct.listener
+        }
+        listener?.endConnections()
+    }
+
     /// The activation of an actor, unless this worker is about to go, or another may host the actor by now: a worker whose
     /// link to the exchange is cut could not commit what it takes.
     func liveHost(of actor: ActorID) -> ActivationHost? {
@@ -46,14 +65,14 @@ extension Worker {
             return
         }
         listener.start()
-        for shard in shards { shard.direct.withLock { $0 = listener } }
+        for shard in shards { shard.direct.withLock { $0.listener = listener } }
     }
 
     func closeDirectWay() {
         for shard in shards {
-            let listener = shard.direct.withLock { listener in
-                defer { listener = nil }
-                return listener
+            let listener = shard.direct.withLock { direct in
+                defer { direct.listener = nil }
+                return direct.listener
             }
             listener?.close()
         }
