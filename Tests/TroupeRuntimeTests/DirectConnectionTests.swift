@@ -147,6 +147,7 @@ struct DirectConnectionTests {
         let frames: [DirectFrame] = [
             .hello(version: 1, token: [1, 2]), .call(call("c-2")), .cancel(id, actor), .probe(id, actor), .welcome,
             .outcome(id, Outcome(.failed, payload: [9])), .refused(id), .held(id), .decided(id),
+            .seen(shard: 3, ShardMoment(stretch: [1, 2], progress: [3])),
         ]
         var bytes: [UInt8] = []
         for frame in frames { frame.write(to: &bytes) }
