@@ -76,7 +76,11 @@ private func followTrust(of home: EndpointHome, _ endpoint: Endpoint, _ logger: 
 /// Asks the running endpoint of a directory.
 func askEndpoint(_ home: EndpointHome, _ request: LocalRequest, timeout: Duration) async throws -> LocalAnswer {
     guard home.runningProcess() != nil else {
-        throw Failure(.unavailable, "no endpoint runs in \(home.directory); 'troupe endpoint start' starts it")
+        // Who it is can be asked before it has ever run: others need its id.
+        _ = try home.settings()
+        let id = try EndpointKey.load(from: home.keyFile).id
+        throw Failure(
+            .unavailable, "no endpoint runs in \(home.directory), whose id is \(id); 'troupe endpoint start' starts it")
     }
     let client = try LocalClient(BrokerAddress(home.socket))
     defer { client.close() }

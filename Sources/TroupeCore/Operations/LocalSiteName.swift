@@ -47,13 +47,24 @@ package final class LocalSiteName: Sendable {
 
     /// Nil if no endpoint has ever served the exchange.
     package static func read(from exchange: Exchange) async throws(ExchangeError) -> String? {
-        let filter = ActorFilter(type: ActorID.siteType, label: ActorLabel(name: label, value: labelValue))
         for shard in exchange.shards {
-            let answer = try await shard.perform(.list(filter, after: nil, limit: 1))
-            guard case .page(let page) = answer else { throw answer.unexpected("list") }
-            if let found = page.actors.first { return found.id.name }
+            if let found = try await names(at: shard, atMost: 1).first { return found }
         }
         return nil
+    }
+
+    /// The sites whose endpoints have served the exchange: one, unless two have begun at the same moment.
+    package static func all(in exchange: Exchange) async throws(ExchangeError) -> [String] {
+        var all: [String] = []
+        for shard in exchange.shards { all += try await names(at: shard, atMost: 10) }
+        return all
+    }
+
+    private static func names(at shard: any Shard, atMost count: Int) async throws(ExchangeError) -> [String] {
+        let filter = ActorFilter(type: ActorID.siteType, label: ActorLabel(name: label, value: labelValue))
+        let answer = try await shard.perform(.list(filter, after: nil, limit: count))
+        guard case .page(let page) = answer else { throw answer.unexpected("list") }
+        return page.actors.map(\.id.name)
     }
 }
 

@@ -6,120 +6,6 @@ package import SystemPackage
     import Glibc
 #endif
 
-/// What an endpoint is told, as its directory keeps it in `endpoint.json`.
-package struct EndpointSettings: Hashable, Sendable, Codable {
-    package var site: String
-    /// The exchange's URL; where it is absent, the environment's or the command line's is taken. A password in it is why
-    /// the file is its owner's only.
-    package var exchange: String?
-    /// Where other endpoints connect to, as `host:port`.
-    package var listen: [String]
-    /// Where processes of the site find the endpoint, beside the socket in the directory.
-    package var local: [String]
-    /// Where peers find each other that have no address.
-    package var relay: RelaySettings?
-    /// How paths through NATs are found.
-    package var nat: NATSettings?
-
-    package init(site: String, exchange: String?, listen: [String], local: [String]) {
-        self.site = site
-        self.exchange = exchange
-        self.listen = listen
-        self.local = local
-    }
-}
-
-/// The relays that an endpoint uses.
-package struct RelaySettings: Hashable, Sendable, Codable {
-    /// `wss://host[:port]`, or `ws://…`; any will do.
-    package var urls: [String]
-    package var tenant: String?
-    package var tokenFile: String?
-    /// Certificates of authorities (PEM); the system's if absent.
-    package var authoritiesFile: String?
-    /// Whether they may pass on what both sides have sealed, where no other path is found.
-    package var forwarding: Bool
-
-    package init(
-        urls: [String], tenant: String? = nil, tokenFile: String? = nil, authoritiesFile: String? = nil,
-        forwarding: Bool = true
-    ) {
-        self.urls = urls
-        self.tenant = tenant
-        self.tokenFile = tokenFile
-        self.authoritiesFile = authoritiesFile
-        self.forwarding = forwarding
-    }
-
-    package func configuration(
-        key: EndpointKey, site: String
-    ) throws(EndpointError) -> RelayClientConfiguration {
-        var relays: [RelayURL] = []
-        for url in urls { relays.append(try RelayURL(url)) }
-        var configuration = RelayClientConfiguration(key: key, site: site, tenant: tenant, relays: relays)
-        configuration.tokenFile = tokenFile.map { FilePath($0) }
-        if let authoritiesFile { configuration.trustRoots = .file(FilePath(authoritiesFile)) }
-        return configuration
-    }
-}
-
-/// Servers that help to find paths through NATs.
-package struct NATSettings: Hashable, Sendable, Codable {
-    /// As `host:port`.
-    package var stun: [String]
-    package var turn: [TURN]
-
-    package struct TURN: Hashable, Sendable, Codable {
-        /// As `host:port`.
-        package var server: String
-        package var user: String
-        /// A file with the password, its owner's only.
-        package var passwordFile: String
-        /// `udp` or `tcp`.
-        package var transport: String
-
-        package init(server: String, user: String, passwordFile: String, transport: String) {
-            self.server = server
-            self.user = user
-            self.passwordFile = passwordFile
-            self.transport = transport
-        }
-    }
-
-    package init(stun: [String], turn: [TURN]) {
-        self.stun = stun
-        self.turn = turn
-    }
-
-    package func configuration() throws(EndpointError) -> ICEConfiguration {
-        var ice = ICEConfiguration()
-        for text in stun { ice.stun.append(try Self.server(text)) }
-        for turn in turn {
-            guard let transport = TURNServer.Transport(rawValue: turn.transport) else {
-                throw EndpointError(
-                    .invalidArgument, "a TURN server's transport is udp or tcp, and not '\(turn.transport)'")
-            }
-            ice.turn.append(
-                TURNServer(
-                    try Self.server(turn.server), user: turn.user, password: try Self.secret(turn.passwordFile),
-                    transport: transport))
-        }
-        return ice
-    }
-
-    private static func server(_ text: String) throws(EndpointError) -> ServerAddress {
-        let address = try HostPort(parsing: text)
-        return ServerAddress(host: address.host, port: UInt16(address.port))
-    }
-
-    private static func secret(_ path: String) throws(EndpointError) -> String {
-        guard let data = FileManager.default.contents(atPath: path), data.count <= 4096 else {
-            throw EndpointError(.files, "the password file \(path) cannot be read")
-        }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-}
-
 /// An endpoint's directory: key, settings, trust file, socket, lock and log.
 package struct EndpointHome: Sendable {
     package let directory: FilePath
@@ -165,7 +51,7 @@ package struct EndpointHome: Sendable {
         do {
             return try JSONDecoder().decode(EndpointSettings.self, from: Data(text.utf8))
         } catch {
-            throw EndpointError(.files, "\(settingsFile) cannot be read as settings: \(error)")
+            throw EndpointError(.files, "\(settingsFile) cannot be read as settings: \(SettingsText.of(error))")
         }
     }
 

@@ -202,12 +202,28 @@ package final class Endpoint: Service {
         let registration = ActorRegistration(
             id: try ActorID(mailboxOfSite: configuration.site), pool: ActorID.carrierPool,
             labels: [LocalSiteName.label: LocalSiteName.labelValue], state: [0xF6])
-        _ = try await exchange.shard(of: registration.id).perform(.register(registration))
-        guard let found = try await LocalSiteName.read(from: exchange), found != configuration.site else { return }
+        // Before anything is written: nothing of a site that is refused is left in the exchange.
+        try await checkOwnership()
+        let shard = exchange.shard(of: registration.id)
+        let answer = try await shard.perform(.register(registration))
+        do {
+            // An endpoint of another site may have begun at the same moment.
+            try await checkOwnership()
+        } catch {
+            if case .registered(.created) = answer { _ = try? await shard.perform(.terminate(registration.id)) }
+            throw error
+        }
+    }
+
+    /// An exchange belongs to the site whose endpoint was there first.
+    private func checkOwnership() async throws {
+        let others = try await LocalSiteName.all(in: exchange).filter { $0 != configuration.site }
+        guard let other = others.first else { return }
         throw EndpointError(
             .invalidArgument,
-            "\(exchange.address) is the exchange of site '\(found)' already; name this endpoint's site so, or take "
-                + "another exchange")
+            "\(exchange.address) is the exchange of site '\(other)' already; name this endpoint's site so, or take "
+                + "another exchange; if no endpoint of that name is to serve it any more, "
+                + "'troupe actor stop \(ActorID.siteType)/\(other)' sets it free")
     }
 
     private func startService() throws(EndpointError) -> LocalService {
@@ -304,7 +320,9 @@ package final class Endpoint: Service {
     package func reportNAT() async throws(EndpointError) -> NATReport {
         guard let ice = configuration.ice else {
             throw EndpointError(
-                .invalidArgument, "no STUN server is configured: name two with \"stun\" in the endpoint's settings")
+                .invalidArgument,
+                "no relay is configured, so no path through NATs is looked for: name \"relay\", and two servers of "
+                    + "\"nat\".\"stun\", in the endpoint's settings")
         }
         return try await NATReport.make(ice)
     }

@@ -24,7 +24,8 @@ struct SiteOperations: Sendable {
             return refused("site \(names.own) cannot read what it is asked: \(error)")
         }
         guard policy.permits(operation) else {
-            var remedy = "operations= in its trust file says what it may"
+            let least = policy.least(for: operation)
+            var remedy = least.map { "that takes operations=\($0) in its trust file" } ?? "it is not for other sites"
             if case .adopt(let transfer) = operation {
                 remedy =
                     "operations= in its trust file has to be 'spawn' or 'operate', and calls= to name all of "

@@ -33,6 +33,15 @@ package struct SitePolicy: Hashable, Sendable {
 
     func permits(store: String) -> Bool { stores.contains("*") || stores.contains(store) }
 
+    /// The least of the operations that lets a site do it; nil if none does.
+    func least(for operation: Operation) -> Operations? {
+        Operations.allCases.first { least in
+            var policy = self
+            policy.operations = least
+            return policy.permits(operation)
+        }
+    }
+
     func permits(_ operation: Operation) -> Bool {
         switch operation {
         case .stat(let actor): operations != .none && !actor.type.hasPrefix("@")

@@ -30,7 +30,7 @@ package struct TrustFile: Hashable, Sendable {
 
     /// - Parameter name: the file's name, for messages.
     package init(parsing text: String, name: String) throws(EndpointError) {
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
         if lines.last?.isEmpty == true { lines.removeLast() }
         for (index, line) in lines.enumerated() {
             guard let peer = try Self.peer(in: line, place: "\(name):\(index + 1)") else { continue }
@@ -73,7 +73,7 @@ package struct TrustFile: Hashable, Sendable {
     /// Checks a site's name: 1 to 63 of `a–z 0–9 . _ -`, as in the host part of a handle.
     package static func checkSite(_ name: String) throws(EndpointError) {
         let isValid =
-            (1...siteNameSizeBytesMax).contains(name.utf8.count)
+            (1...siteNameSizeBytesMax).contains(name.utf8.count) && name != "." && name != ".."
             && name.utf8.allSatisfy {
                 (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2E || $0 == 0x5F || $0 == 0x2D
             }
@@ -84,10 +84,17 @@ package struct TrustFile: Hashable, Sendable {
         }
     }
 
+    /// Checks a name that a line is to hold, of a type, a method or a store.
+    package static func checkWord(_ word: String) throws(EndpointError) {
+        guard !word.isEmpty, !word.contains(where: { $0.isWhitespace || $0 == "#" }) else {
+            throw EndpointError(.invalidArgument, "'\(word)' is no name: it is empty, or has a space or a '#' in it")
+        }
+    }
+
     // MARK: Lines
 
     private static func peer(in line: String, place: String) throws(EndpointError) -> TrustedPeer? {
-        let words = line.prefix { $0 != "#" }.split(separator: " ").map(String.init)
+        let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace).map(String.init)
         guard let site = words.first else { return nil }
         func wrong(_ what: String) -> EndpointError { EndpointError(.invalidArgument, "\(place): \(what)") }
         guard words.count >= 2 else { throw wrong("a site's line is SITE ENDPOINT-ID [address=HOST:PORT,…] [calls=…]") }

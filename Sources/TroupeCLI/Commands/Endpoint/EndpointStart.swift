@@ -69,6 +69,7 @@ struct EndpointStart: EndpointCommand {
         let log = try FileDescriptor.open(
             home.logFile, .writeOnly, options: [.create, .append], permissions: [.ownerRead, .ownerWrite])
         defer { try? log.close() }
+        let logged = try log.seek(offset: 0, from: .end)
         var environment = ProcessInfo.processInfo.environment
         // Not by the command line: others can read the words of a process, and the URL may hold a password.
         if let exchange { environment["TROUPE_EXCHANGE"] = exchange }
@@ -86,13 +87,23 @@ struct EndpointStart: EndpointCommand {
                 return try EndpointView.print(status, to: terminal, json: options.json)
             }
             guard !Detached.hasEnded(process) else {
-                throw Failure(.unavailable, "the endpoint has ended at once; \(home.logFile) says why")
+                let reason = Self.lastLine(of: home.logFile, from: logged).map { ": \($0)" } ?? ""
+                throw Failure(.unavailable, "the endpoint has ended at once (\(home.logFile))\(reason)")
             }
             try await Task.sleep(for: .milliseconds(50))
         }
         throw Failure(
             .unavailable, "the endpoint (process \(process)) does not serve yet; \(home.logFile) says what it waits for"
         )
+    }
+
+    /// What one that has ended said last.
+    private static func lastLine(of file: FilePath, from offset: Int64) -> String? {
+        guard let data = FileManager.default.contents(atPath: file.string), data.count > offset else { return nil }
+        let text = String(decoding: data.dropFirst(Int(offset)).suffix(4096), as: UTF8.self)
+        guard let line = text.split(whereSeparator: \.isNewline).last else { return nil }
+        let name = "troupe: "
+        return Escape.line(line.hasPrefix(name) ? String(line.dropFirst(name.count)) : String(line))
     }
 }
 

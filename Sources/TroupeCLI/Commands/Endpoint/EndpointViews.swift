@@ -113,6 +113,7 @@ struct TrustAdd: EndpointCommand {
         var peer = TrustedPeer(site: site, id: try EndpointID(parsing: id))
         try TrustFile.checkSite(site)
         for text in address { _ = try HostPort(parsing: text) }
+        for word in calls + stores { try TrustFile.checkWord(word) }
         peer.addresses = address
         if !calls.isEmpty { peer.policy.calls = Set(calls) }
         if !stores.isEmpty { peer.policy.stores = Set(stores) }
@@ -123,6 +124,11 @@ struct TrustAdd: EndpointCommand {
         }
         guard try home.settings().site != site else {
             throw Failure(.usage, "'\(site)' is this site's own name; the other one needs another")
+        }
+        guard try EndpointKey.load(from: home.keyFile).id != peer.id else {
+            throw Failure(
+                .usage,
+                "this is the id of this very endpoint; 'troupe endpoint status' at site '\(site)' prints the other one")
         }
         trust.set(peer)
         try home.write(trust)

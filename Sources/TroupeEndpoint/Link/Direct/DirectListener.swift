@@ -2,6 +2,7 @@ package import Logging
 package import NIOCore
 import NIOPosix
 import Synchronization
+import SystemPackage
 import TroupeBroker
 
 /// Takes connections of other endpoints on TCP ports, and hands on those whose peers have proven who they are and are
@@ -52,9 +53,10 @@ package final class DirectListener: Sendable {
                 servers.append(try await bootstrap.bind(host: address.host, port: address.port).get())
             } catch {
                 for server in servers { try? await server.close() }
+                let reason = (error as? IOError).map { "\(Errno(rawValue: $0.errnoCode))" } ?? "\(error)"
                 throw EndpointError(
                     .unreachable,
-                    "nothing can listen at \(address): \(error); free the port, or name another one")
+                    "nothing can listen at \(address): \(reason); free the port, or name another address of this host")
             }
         }
         return DirectListener(servers, admission)
