@@ -31,7 +31,8 @@ struct CommandRun {
             }
             let options = command.options
             let session = try await Session(
-                exchange: exchange, timeout: options.timeout.duration, terminal: terminal, json: options.json)
+                exchange: exchange, site: options.site, timeout: options.timeout.duration, terminal: terminal,
+                json: options.json)
             try await command.run(in: session)
         } catch {
             failure = Failure(reporting: error)

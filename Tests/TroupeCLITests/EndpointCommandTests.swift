@@ -12,4 +12,31 @@ struct EndpointCommandTests {
         #expect(MethodLookup.described("work()")?.labels == [])
         for word in ["add", "(_:)", "add(_)", "add(_:", ""] { #expect(MethodLookup.described(word) == nil) }
     }
+
+    @Test("at home this site's own name means the same as none", .timeLimit(.minutes(1)))
+    func ownName() async throws {
+        let exchange = Exchange.inMemory()
+        let mailbox = ActorRegistration(
+            id: try ActorID(mailboxOfSite: "lab-a"), pool: ActorID.carrierPool,
+            labels: [LocalSiteName.label: LocalSiteName.labelValue], state: [0xF6])
+        _ = try await exchange.shard(of: mailbox.id).perform(.register(mailbox))
+        let id = try await exchange.spawn("Counter/hits")
+        let plain = await CommandRun.of(["actor", "ls", "--type", "Counter"], on: exchange)
+        let named = await CommandRun.of(
+            ["actor", "ls", "--type", "Counter", "--site", "lab-a", "--timeout", "5s"], on: exchange)
+        #expect(named.failure == nil && named.lines == plain.lines)
+        let stat = await CommandRun.of(["mailbox", "stat", "troupe://lab-a/\(id)", "--timeout", "5s"], on: exchange)
+        #expect(stat.failure == nil && stat.lines.first?.hasSuffix(" Counter/hits") == true)
+        let move = await CommandRun.of(["actor", "move", "\(id)", "--to", "lab-a", "--timeout", "5s"], on: exchange)
+        #expect(move.failure == Failure(.usage, "Counter/hits is at site lab-a; name another one with --to"))
+        let sites = await CommandRun.of(["mailbox", "stat", "\(mailbox.id)", "--json"], on: exchange)
+        #expect(sites.output.contains(#""lastSequence":0"#), "nothing was sent to the own site")
+    }
+
+    @Test("a message that was taken by another site is not shown as the bytes that say so")
+    func taken() throws {
+        let outcome = OutcomeText(
+            id: CallID(unchecked: "c"), outcome: Outcome(.committed, payload: SiteRequest.taken))
+        #expect(try outcome.resultLine.hasPrefix("in its mailbox at the other site"))
+    }
 }

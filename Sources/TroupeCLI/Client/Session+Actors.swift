@@ -5,8 +5,8 @@ extension Session {
     func resolve(_ text: String) async throws -> ActorID {
         switch try ActorReference(parsing: text) {
         case .id(let id):
-            guard let site, id.site.isEmpty else { return id }
-            return try ActorID(site: site, type: id.type, name: id.name)
+            if id.site.isEmpty { return try ActorID(site: site ?? "", type: id.type, name: id.name) }
+            return try await sites.isOwn(id.site) ? try ActorID(type: id.type, name: id.name) : id
         case .name(let name): return try await lookUp(name)
         }
     }

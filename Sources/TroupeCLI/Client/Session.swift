@@ -7,9 +7,9 @@ struct Session: Sendable {
     let exchange: Exchange
     /// Our own, by which messages leave and outcomes come.
     let home: Exchange
-    /// The site that was named.
+    /// The site that was named, unless it is our own.
     let site: String?
-    private let sites: Sites
+    let sites: Sites
     /// For one answer of the exchange, and for the outcome of a call; nil is without bound.
     let timeout: Duration?
     let terminal: Terminal
@@ -19,9 +19,14 @@ struct Session: Sendable {
         exchange home: Exchange, site: String? = nil, timeout: Duration?, terminal: Terminal, json: Bool
     ) async throws {
         self.home = home
-        self.site = site
         sites = Sites(home: home, timeout: timeout)
-        exchange = if let site { try await sites.exchange(of: site) } else { home }
+        if let site, try await !sites.isOwn(site) {
+            self.site = site
+            exchange = try await sites.exchange(of: site)
+        } else {
+            self.site = nil
+            exchange = home
+        }
         self.timeout = timeout
         self.terminal = terminal
         isJSON = json
@@ -73,10 +78,12 @@ struct Session: Sendable {
     }
 
     func noSuchActor(_ actor: ActorID) -> Failure {
-        Failure(
+        let place = actor.site.isEmpty ? " in \(exchange.address)" : ""
+        let option = actor.site.isEmpty ? "" : " --site \(actor.site)"
+        return Failure(
             .refused,
-            "there is no actor \(actor) in \(exchange.address); 'troupe actor ls' shows those there are, "
-                + "'troupe actor spawn \(actor.type) NAME' makes one")
+            "there is no actor \(actor)\(place); 'troupe actor ls\(option)' shows those there are, "
+                + "'troupe actor spawn \(actor.type) NAME\(option)' makes one")
     }
 
     /// A move of an actor to another site. Where the actor is of a third one, only that one can ask.

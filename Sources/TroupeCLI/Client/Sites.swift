@@ -17,6 +17,13 @@ final class Sites: Sendable {
         wait = timeout ?? Self.waitMax
     }
 
+    /// Whether it is the name of the site whose exchange is asked: it means the same as none.
+    func isOwn(_ site: String) async throws -> Bool {
+        let home = home
+        let late = Failure(.unavailable, "\(home.address) did not answer 'list' within \(Quantity.duration(wait))")
+        return try await TimeLimit.run(wait, else: late) { try await LocalSiteName.read(from: home) } == site
+    }
+
     // Swift 6.3.1 crashes where it inlines this in an optimized build.
     @inline(never)
     func exchange(of site: String) async throws -> Exchange {

@@ -42,7 +42,8 @@ struct ActorMoveCommand: ExchangeCommand {
     func run(in session: Session) async throws {
         let id = try await session.resolve(actor)
         let moved = try ActorID(site: to, type: id.type, name: id.name)
-        guard id.site != to else { throw Failure(.usage, "\(id) is at site \(to); name another one with --to") }
+        let isThere = try await id.site.isEmpty ? session.sites.isOwn(to) : id.site == to
+        guard !isThere else { throw Failure(.usage, "\(id) is at site \(to); name another one with --to") }
         let relocation = try await session.relocation(of: id, to: to)
         let progress = ProgressLine(session.terminal)
         defer { progress.end() }

@@ -18,8 +18,9 @@ struct ActorShow: ExchangeCommand {
 
     struct Row: Encodable {
         var actor: ActorRow
-        /// The state in diagnostic notation, and whether it was cut.
-        var state: String
+        /// The state in diagnostic notation, and whether it was cut; absent where its site does not show it.
+        var state: String?
+        var stateRefusal: String?
         var isStateCut: Bool
         var proxies: [ProxyText]
     }
@@ -27,23 +28,36 @@ struct ActorShow: ExchangeCommand {
     func run(in session: Session) async throws {
         let id = try await session.resolve(actor)
         let stat = try await session.stat(id)
-        // The state of one that has moved is at the other site.
-        let state = try await session.ask(id, .state(id)) { answer -> [UInt8]? in
+        let row = ActorRow(stat, now: try await session.now(of: id))
+        var text: ValueText?
+        var refusal: String?
+        do {
+            let state = try await state(of: id, session)
+            text = ValueText(encoded: state.isEmpty ? [0xF6] : state, limitBytes: max(0, bytes))
+        } catch let error as ExchangeError where error.code == .refused && !id.site.isEmpty {
+            // Another site may let us look, and not show contents.
+            refusal = error.message
+        }
+        if session.isJSON {
+            return try session.terminal.print(
+                json: Row(
+                    actor: row, state: text?.text, stateRefusal: refusal, isStateCut: text?.isCut ?? false,
+                    proxies: text?.proxies ?? []))
+        }
+        let shown = text?.text ?? "not shown: \(Escape.line(refusal ?? ""))"
+        let size = Quantity.bytes(stat.stateSizeBytes)
+        let fields = row.mailboxFields + row.recordFields + [("state", "\(shown)  (\(size))")]
+        try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
+    }
+
+    /// The state of one that has moved is at the other site.
+    private func state(of id: ActorID, _ session: Session) async throws -> [UInt8] {
+        try await session.ask(id, .state(id)) { answer -> [UInt8]? in
             switch answer {
             case .state(let state): state
             case .move: []
             default: nil
             }
         }
-        let row = ActorRow(stat, now: try await session.now(of: id))
-        let text = ValueText(encoded: state.isEmpty ? [0xF6] : state, limitBytes: max(0, bytes))
-        if session.isJSON {
-            try session.terminal.print(
-                json: Row(actor: row, state: text.text, isStateCut: text.isCut, proxies: text.proxies))
-            return
-        }
-        let size = Quantity.bytes(stat.stateSizeBytes)
-        let fields = row.mailboxFields + row.recordFields + [("state", "\(text.text)  (\(size))")]
-        try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
     }
 }

@@ -15,8 +15,9 @@ struct ExchangeInfo: ExchangeCommand {
 
     struct Row: Encodable {
         var address: String
-        var durability: String
-        var durabilityDetail: String
+        /// Absent of another site, which does not tell.
+        var durability: String?
+        var durabilityDetail: String?
         var shardCount: Int
         var actorCount: Int
         var queuedCount: Int
@@ -36,8 +37,11 @@ struct ExchangeInfo: ExchangeCommand {
     func run(in session: Session) async throws {
         let row = try await row(session)
         guard !session.isJSON else { return try session.terminal.print(json: row) }
-        var fields = [
-            ("address", row.address), ("durability", "\(row.durability): \(row.durabilityDetail)"),
+        var fields = [("address", row.address)]
+        if let level = row.durability, let detail = row.durabilityDetail {
+            fields.append(("durability", "\(level): \(detail)"))
+        }
+        fields += [
             ("shards", "\(row.shardCount)"), ("actors", "\(row.actorCount)"), ("queued", "\(row.queuedCount)"),
             ("dead letters", "\(row.deadLetterCount)"), ("workers", "\(row.workerCount)"),
             ("objects", "\(row.objectCount)"),
@@ -50,10 +54,11 @@ struct ExchangeInfo: ExchangeCommand {
     private func row(_ session: Session) async throws -> Row {
         var stats: [ShardStat] = []
         for shard in session.exchange.shards { stats.append(try await session.shardStat(shard)) }
-        let durability = session.exchange.durability
+        // What is known by way of our own exchange is that one's.
+        let durability = session.site == nil ? session.exchange.durability : nil
         return Row(
-            address: session.exchange.address, durability: durability.level.rawValue,
-            durabilityDetail: durability.detail,
+            address: session.exchange.address, durability: durability?.level.rawValue,
+            durabilityDetail: durability?.detail,
             shardCount: stats.count, actorCount: stats.map(\.actorCount).reduce(0, +),
             queuedCount: stats.map(\.queuedCount).reduce(0, +),
             deadLetterCount: stats.map(\.deadLetterCount).reduce(0, +),

@@ -27,7 +27,9 @@ struct OutcomeText: Encodable, Equatable {
     private static let resultBytesMax = 64 << 10
 
     private mutating func readResult(_ payload: [UInt8]) {
-        if let value = try? CBORValue(decoding: payload), ProxyText(value) == nil, let json = JSONValue(value) {
+        if payload == SiteRequest.taken {
+            resultText = "in its mailbox at the other site; add --site SITE to ask what became of it there"
+        } else if let value = try? CBORValue(decoding: payload), ProxyText(value) == nil, let json = JSONValue(value) {
             result = json
         } else {
             resultText = ValueText(encoded: payload, limitBytes: Self.resultBytesMax).text
