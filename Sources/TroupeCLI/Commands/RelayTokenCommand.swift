@@ -24,6 +24,10 @@ struct RelayTokenCommand: AsyncParsableCommand {
     var expires = DurationText(.seconds(30 * 86_400))
     @Flag(help: "Print JSON.") var json = false
 
+    func validate() throws {
+        guard expires.duration > .zero else { throw ValidationError("--expires takes more than nothing") }
+    }
+
     struct Row: Encodable {
         var token: String
         var tenant: String

@@ -52,6 +52,14 @@ struct RelayBoundTests {
         }
     }
 
+    @Test("pings that are rarer than the silence that ends a connection are a mistake")
+    func rarePings() {
+        var limits = RelayLimits()
+        limits.pingInterval = .seconds(90)
+        let error = #expect(throws: EndpointError.self) { try limits.check() }
+        #expect(error?.message.contains("90") == true && error?.message.contains("60") == true)
+    }
+
     @Test("behind a proxy addresses are those that it tells")
     func forwardedAddresses() async throws {
         var limits = RelayLimits()

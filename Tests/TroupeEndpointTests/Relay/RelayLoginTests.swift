@@ -126,6 +126,7 @@ struct RelayLoginTests {
             #expect(try attempt(scene, key: key, tenant: "physics", token: own) == nil)
             #expect(try attempt(scene, key: EndpointKey(), tenant: "physics", token: own) == "token")
             #expect(try attempt(scene, key: key, tenant: "chemistry", token: own) == "token")
+            #expect(scene.log.text.contains("\(key.id.short) of chemistry at 127.0.0.1: token"))
             #expect(try attempt(scene, key: key, tenant: "physics", token: expired) == "token")
             #expect(try attempt(scene, key: key, tenant: "physics", token: foreign) == "token")
             #expect(try attempt(scene, key: key, tenant: "physics", token: nil) == "token")
@@ -137,6 +138,21 @@ struct RelayLoginTests {
             let unsigned = none + "." + own.split(separator: ".")[1] + "."
             #expect(try attempt(scene, key: key, tenant: "physics", token: unsigned) == "token")
         }
+    }
+
+    @Test("who is refused is told as whom, since its tenant may be the mistake")
+    func refusedAs() throws {
+        let key = EndpointKey()
+        let configuration = RelayClientConfiguration(key: key, site: "s", relays: [try RelayURL("wss://r.example")])
+        var steps = RelayLoginSteps(configuration, configuration.relays[0], .presence, token: "t")
+        _ = steps.take(
+            .challenge(bytes: [UInt8](repeating: 1, count: RelayLogin.challengeSizeBytes), relay: "r.example"))
+        let refusal = RelayEvent.refused(request: nil, reason: "token", detail: "no")
+        guard case .failed(let error) = steps.take(refusal) else {
+            Issue.record("a refusal is the end of a login")
+            return
+        }
+        #expect(error.message.contains("\(key.id.short) of tenant 'default'"))
     }
 
     @Test("a login ends when its token expires")

@@ -46,6 +46,24 @@ struct RelayTLSTests {
         }
     }
 
+    @Test("who speaks no TLS is refused, and it is logged; who only looks whether the port is open is not")
+    func noise() async throws {
+        try await withTLS { (scene, _) async throws in
+            let looks = try RawConnection(port: scene.ready.port)
+            looks.stopSending()
+            _ = try looks.readToEnd()
+            for noise in ["GET /v1/presence HTTP/1.1\r\nHost: r\r\n\r\n", String(repeating: "noise", count: 1000)] {
+                let stranger = try RawConnection(port: scene.ready.port)
+                stranger.send(noise)
+                stranger.stopSending()
+                // What TLS says to it before it hangs up is of no interest.
+                _ = try? stranger.readToEnd()
+            }
+            try await eventually("both were counted") { (try? scene.refusals(.malformed)) == 2 }
+            #expect(scene.log.text.contains("Refused 127.0.0.1: malformed"))
+        }
+    }
+
     @Test("a renewed certificate is read on reload; connections that are there keep the old one")
     func renewed() async throws {
         let (old, new) = (try TemporaryDirectory(), try TemporaryDirectory())

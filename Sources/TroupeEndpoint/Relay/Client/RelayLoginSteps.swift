@@ -52,7 +52,7 @@ struct RelayLoginSteps: Sendable {
             state = .over
             return .done(nil)
         case (.refused(nil, let reason, let detail), _, _):
-            return .failed(Self.refusal(url, reason, detail))
+            return .failed(Self.refusal(url, reason, "\(detail); this is \(key.id.short) of tenant '\(tenant)'"))
         case (_, _, _):
             return unexpected()
         }

@@ -105,11 +105,12 @@ extension RelayHub {
 
     private func settle(_ login: RelayLogin, _ connection: RelayConnection, _ answer: LoadedPolicy.Answer) {
         let member = RelayMember(tenant: login.tenant, id: login.id)
+        // It has proven to be that endpoint: who runs the relay sees whom it refuses.
+        connection.member = member
         switch answer {
         case .refused(let refusal): end(connection.id, refusal)
         case .admitted(let until):
             let now = ContinuousClock.now
-            connection.member = member
             switch connection.route {
             case .presence:
                 let expires = until.map { now + .seconds(max(0, $0 - Date().timeIntervalSince1970)) }

@@ -53,6 +53,12 @@ package struct RelayLimits: Sendable, Hashable {
         for (name, value) in times where value <= .zero {
             throw EndpointError(.invalidArgument, "the relay's \(name) is \(value): it takes more than nothing")
         }
+        guard pingInterval <= silenceMax else {
+            throw EndpointError(
+                .invalidArgument,
+                "the relay's interval of pings (\(pingInterval)) is longer than its time of silence (\(silenceMax)), "
+                    + "so that whoever has nothing to say would be put out")
+        }
         for (name, value) in [
             ("signals a second", signalsPerSecond), ("bytes a second of a pipe", pipeBytesPerSecond ?? 1),
             ("bytes a second of a tenant", tenantBytesPerSecond ?? 1),

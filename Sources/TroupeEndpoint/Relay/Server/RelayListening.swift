@@ -34,6 +34,9 @@ struct RelayListening {
                 switch error {
                 case is HeadBound.Exceeded: hub.value.note(.headSize, channel.remoteAddress?.ipAddress ?? "unknown")
                 case is HTTPParserError: hub.value.note(.malformed, channel.remoteAddress?.ipAddress ?? "unknown")
+                // Who only looks whether the port is open says nothing that could be refused.
+                case NIOSSLError.handshakeFailed(let reason) where reason != .sslError([.eofDuringHandshake]):
+                    hub.value.note(.malformed, channel.remoteAddress?.ipAddress ?? "unknown")
                 case _: break
                 }
             })

@@ -148,8 +148,9 @@ package struct RelayServer: Service {
                 }
                 .bind(host: host, port: port).get()
         } catch {
+            let reason = (error as? IOError).map { "\(Errno(rawValue: $0.errnoCode))" } ?? "\(error)"
             throw EndpointError(
-                .unreachable, "the relay cannot listen at \(host):\(port): \(error); name another address or port")
+                .unreachable, "the relay cannot listen at \(host):\(port): \(reason); name another address or port")
         }
     }
 
