@@ -33,6 +33,18 @@ struct EndpointCommandTests {
         #expect(sites.output.contains(#""lastSequence":0"#), "nothing was sent to the own site")
     }
 
+    @Test("a site that does not answer is named, and not the id of a call that nobody made", .timeLimit(.minutes(1)))
+    func silentSite() async throws {
+        let exchange = Exchange.inMemory()
+        let mailbox = ActorRegistration(
+            id: try ActorID(mailboxOfSite: "lab-b"), pool: ActorID.carrierPool, state: [0xF6])
+        _ = try await exchange.shard(of: mailbox.id).perform(.register(mailbox))
+        let there = try await Sites(home: exchange, timeout: .milliseconds(50)).exchange(of: "lab-b")
+        let error = await #expect(throws: ExchangeError.self) { try await there.shards[0].perform(.types) }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(error?.message.contains("site lab-b did not answer 'types'") == true, "\(error?.message ?? "")")
+    }
+
     @Test("a message that was taken by another site is not shown as the bytes that say so")
     func taken() throws {
         let outcome = OutcomeText(

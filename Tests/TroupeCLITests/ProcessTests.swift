@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Testing
 import TroupeTesting
 
@@ -123,6 +123,61 @@ import TroupeTesting
     ])
     func badArgumentsAreNamed(_ words: [String], _ code: Int, _ text: String) throws {
         expect(try Self.run(words), code, naming: text)
+    }
+
+    /// A directory of an endpoint.
+    private static func endpoint(_ body: (String) throws -> Void) throws {
+        var template = Array("/tmp/troupe-cli-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw ChildProcess.Failure(description: "no temporary directory: error \(errno)")
+        }
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        #expect(try run(["endpoint", "init", "--site", "lab-a", "-d", directory]).ending == .exited(0))
+        try body(directory)
+    }
+
+    @Test func anEndpointThatHangsIsNamedWithTheWayOut() throws {
+        try Self.endpoint { directory in
+            let running = ChildProcess(
+                [try BrokerProcess.executable, "endpoint", "start", "-x", "memory:", "-d", directory, "--json"])
+            try running.start()
+            defer {
+                running.signal(SIGCONT)
+                running.terminate()
+            }
+            #expect(running.line() != nil)
+            running.signal(SIGSTOP)
+            expect(try Self.run(["endpoint", "stop", "--timeout", "100ms", "-d", directory]), 2, naming: "'kill -9 ")
+            expect(try Self.run(["endpoint", "ls", "-d", directory]), 2, naming: "'kill -9 ")
+        }
+    }
+
+    @Test func anEndpointThatEndsAtOnceSaysWhy() throws {
+        try Self.endpoint { directory in
+            let words = ["endpoint", "start", "--detach", "-x", "nonsense", "-d", directory]
+            expect(try Self.run(words), 2, naming: "'nonsense' is not a kind of exchange")
+            // Whom others are to trust can be seen before it has run.
+            expect(try Self.run(["endpoint", "status", "-d", directory]), 2, naming: "whose id is ")
+        }
+    }
+
+    @Test func aCapabilityThatWouldNeverHoldIsNotGranted() throws {
+        try Self.endpoint { directory in
+            let wrong = [
+                (["Counter/x", "--method", "add"], "'add'"), (["Counter/x", "--expires", "0s"], "--expires"),
+                (["Counter/x", "--from", "A B"], "'A B'"), (["troupe://lab-q/Counter/x"], "lab-q"),
+            ]
+            for (words, name) in wrong {
+                expect(try Self.run(["endpoint", "grant", "-d", directory] + words), 64, naming: name)
+            }
+            let right = try Self.run(
+                ["endpoint", "grant", "troupe://lab-a/Counter/x", "--method", "add(_:)", "--json", "-d", directory])
+            #expect(right.ending == .exited(0))
+            #expect(right.output.first?.hasPrefix(#"{"capability":"troupe-cap1."#) == true)
+            let token = ["relay", "token", "--token-key", "none", "--tenant", "physics", "--expires", "0s"]
+            expect(try Self.run(token), 64, naming: "--expires")
+        }
     }
 
     @Test(arguments: ["bash", "zsh", "fish"]) func completes(_ shell: String) throws {

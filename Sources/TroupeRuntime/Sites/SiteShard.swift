@@ -32,7 +32,12 @@ package struct SiteShard: Shard {
         do {
             outcome = try await courier.call(envelope, whenFull: .wait)
         } catch let error as TroupeError {
-            throw ExchangeError(error.code == .deadlineExceeded ? .deadlineExceeded : .refused, error.message)
+            guard error.code == .deadlineExceeded else { throw ExchangeError(.refused, error.message) }
+            // Its id is of no use to who asked: nothing of his has been sent.
+            throw ExchangeError(
+                .deadlineExceeded,
+                "site \(site) did not answer '\(operation.name)' within \(wait): its endpoint or the way there is away; "
+                    + "'troupe endpoint ls' shows the way")
         } catch {
             throw ExchangeError(.cancelled, "'\(operation.name)' at site \(site) was cancelled")
         }

@@ -11,6 +11,16 @@ struct ConditionOptions: ParsableArguments {
     var expires: DurationText?
     @Option(help: ArgumentHelp("The only site that may use it.", valueName: "site")) var from: String?
 
+    func validate() throws {
+        for name in method where MethodLookup.described(name) == nil {
+            throw ValidationError("'\(name)' is no full name of a method, as in 'add(_:)'")
+        }
+        if let expires, expires.duration <= .zero { throw ValidationError("--expires takes more than nothing") }
+        if let from {
+            do { try TrustFile.checkSite(from) } catch { throw ValidationError("--from: \(error.message)") }
+        }
+    }
+
     var conditions: [Capability.Condition] {
         var conditions: [Capability.Condition] = []
         if !method.isEmpty { conditions.append(.methods(method)) }
@@ -38,14 +48,23 @@ struct EndpointGrant: EndpointCommand {
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
         var capability = Capability(site: try home.settings().site, by: try EndpointKey.load(from: home.keyFile))
-        if actor.contains("/") {
-            let id = try ActorID(parsing: actor)
-            capability = try capability.narrowed(by: .actor(id.key))
-        } else {
-            capability = try capability.narrowed(by: .type(actor))
-        }
+        capability = try capability.narrowed(by: try subject(of: capability.site))
         for condition in with.conditions { capability = try capability.narrowed(by: condition) }
-        try terminal.print(capability.text)
+        try CapabilityView.print(capability, to: terminal, json: options.json)
+    }
+
+    /// Whom it is for.
+    private func subject(of own: String) throws -> Capability.Condition {
+        do {
+            guard actor.contains("/") else { return .type(try ActorID(type: actor, name: "any").type) }
+            let id = try ActorID(parsing: actor)
+            guard id.site.isEmpty || id.site == own else {
+                throw Failure(.usage, "\(id) is not of this site, which is '\(own)': its own site grants it")
+            }
+            return .actor(try ActorID(type: id.type, name: id.name).key)
+        } catch let error as ExchangeError {
+            throw Failure(.usage, error.message)
+        }
     }
 }
 
@@ -69,7 +88,16 @@ struct EndpointNarrow: EndpointCommand {
         let text = String(decoding: FileHandleInput.standard(upTo: 16 << 10), as: UTF8.self)
         var capability = try Capability(parsing: text.filter { !$0.isWhitespace })
         for condition in with.conditions { capability = try capability.narrowed(by: condition) }
-        try terminal.print(capability.text)
+        try CapabilityView.print(capability, to: terminal, json: options.json)
+    }
+}
+
+private enum CapabilityView {
+    struct Row: Encodable { var capability: String }
+
+    static func print(_ capability: Capability, to terminal: Terminal, json: Bool) throws {
+        let text = try capability.text
+        if json { try terminal.print(json: Row(capability: text)) } else { try terminal.print(text) }
     }
 }
 

@@ -197,7 +197,10 @@ struct EndpointStop: EndpointCommand {
         let end = ContinuousClock.now + timeout.duration
         while home.runningProcess() != nil {
             guard ContinuousClock.now < end else {
-                throw Failure(.unavailable, "the endpoint (process \(process)) has not ended in time")
+                throw Failure(
+                    .unavailable,
+                    "the endpoint (process \(process)) has not ended in time; "
+                        + "if it hangs, 'kill -9 \(process)' ends it, and nothing is lost")
             }
             try await Task.sleep(for: .milliseconds(20))
         }

@@ -65,10 +65,19 @@ struct EndpointList: EndpointCommand {
 
 extension EndpointCommand {
     func status(of home: EndpointHome) async throws -> EndpointStatus {
-        guard case .status(let status) = try await askEndpoint(home, .status, timeout: .seconds(10)) else {
-            throw Failure(.unavailable, "the endpoint answered something else; is it of another version?")
+        let wait = Duration.seconds(10)
+        do {
+            guard case .status(let status) = try await askEndpoint(home, .status, timeout: wait) else {
+                throw Failure(.unavailable, "the endpoint answered something else; is it of another version?")
+            }
+            return status
+        } catch let error as EndpointError where error.code == .timedOut || error.code == .unreachable {
+            guard let process = home.runningProcess() else { throw error }
+            throw Failure(
+                .unavailable,
+                "the endpoint (process \(process)) runs in \(home.directory) and has not answered within "
+                    + "\(Quantity.duration(wait)); if it hangs, 'kill -9 \(process)' ends it, and nothing is lost")
         }
-        return status
     }
 }
 

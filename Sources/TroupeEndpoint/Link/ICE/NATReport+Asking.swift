@@ -5,7 +5,9 @@ extension NATReport {
     package static func make(_ configuration: ICEConfiguration) async throws(EndpointError) -> NATReport {
         guard !configuration.stun.isEmpty || !configuration.turn.isEmpty else {
             throw EndpointError(
-                .invalidArgument, "there is nobody to ask: name STUN or TURN servers in the configuration")
+                .invalidArgument,
+                "there is nobody to ask: name two servers of \"nat\".\"stun\", or a TURN server, in the endpoint's settings"
+            )
         }
         // A TURN server over UDP answers the questions of STUN as well.
         var named = configuration.stun
