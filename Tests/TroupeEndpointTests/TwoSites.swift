@@ -82,10 +82,16 @@ final class Site: Sendable {
         let endpoint = try await Endpoint(configuration, exchange: other ?? exchange, logger: logger)
         let (stream, continuation) = AsyncStream<EndpointStatus>.makeStream()
         // Unstructured: the test ends it.
-        let task = Task { try await endpoint.run { continuation.yield($0) } }
+        let task = Task {
+            defer { continuation.finish() }
+            try await endpoint.run { continuation.yield($0) }
+        }
         tasks.add(task)
         var statuses = stream.makeAsyncIterator()
-        guard let status = await statuses.next() else { throw EndpointError(.closed, "the endpoint did not start") }
+        guard let status = await statuses.next() else {
+            try await task.value
+            throw EndpointError(.closed, "the endpoint did not start")
+        }
         return (endpoint, status, task)
     }
 
