@@ -23,7 +23,8 @@ package enum ExchangeConformance {
 
     package static let all: [Clause] =
         turnClauses + arrivalClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses
-        + objectClauses + keepClauses + operatorClauses + waitClauses + shardClauses + siteClauses + movingClauses
+        + objectClauses + keepClauses + operatorClauses + waitClauses + shardClauses + owedClauses + siteClauses
+        + movingClauses
 }
 
 /// A promise that was broken, and where it was found out.

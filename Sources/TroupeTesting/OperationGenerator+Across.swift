@@ -6,7 +6,8 @@ extension OperationGenerator {
         switch random.number(0...99) {
         case ..<18: look()
         case ..<36: settle()
-        case ..<70: forward(now)
+        case ..<65: forward(now)
+        case ..<72: brought()
         case ..<82: .condemn(garbage.isEmpty || random.chance(40) ? objectIDs(1...3) : garbage, mark: mark())
         case ..<90: .condemned(objectIDs(1...4), mark: mark())
         default:
@@ -66,9 +67,21 @@ extension OperationGenerator {
         let number = (numbers[source] ?? 1 << 40) + UInt64(random.number(1...3))
         numbers[source] = number
         let known = random.chance(12) && !sent.isEmpty ? random.pick(sent).envelope : nil
+        var envelope = known ?? envelope(now, to: target, from: nil)
+        let wantsOutcome = random.chance(50)
+        if wantsOutcome, known == nil, random.chance(80) {
+            envelope.id = CallID(unchecked: "\(random.pick(holders))!\(envelope.id.text)")
+        }
         return OutgoingEnvelope(
-            number: number, isRequeued: random.chance(10),
-            envelope: known ?? envelope(now, to: target, from: nil))
+            number: number, isRequeued: random.chance(10), wantsOutcome: wantsOutcome, envelope: envelope)
+    }
+
+    /// What came before, by its id or by its number.
+    private mutating func brought() -> Operation {
+        let source = random.number(0...2)
+        let ids = random.chance(40) ? [] : (0..<random.number(1...3)).map { _ in callID() }
+        let last = numbers[source] ?? 1 << 40
+        return .brought(ids, from: source, below: random.pick([0, 0, last, last - 4, .max]))
     }
 
     mutating func observe(_ entries: [OutgoingEnvelope], _ results: [ForwardResult]) {

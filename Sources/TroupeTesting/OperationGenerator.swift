@@ -72,6 +72,9 @@ package struct OperationGenerator: Sendable {
         limits.outboxSizeBytesMax = 2000
         limits.outboxActorCountMax = 5
         limits.keepsMax = 3
+        limits.owedRetention = .seconds(12)
+        limits.owedCountMax = 3
+        limits.owedSizeBytesMax = 60
         self.limits = limits
         place = seed % 2 == 0 ? ShardPlace(index: Int(seed / 2 % 3), count: 3) : ShardPlace()
     }
@@ -221,7 +224,7 @@ package struct OperationGenerator: Sendable {
         return random.chance(80) ? last : random.pick(known)
     }
 
-    private mutating func callID() -> CallID {
+    mutating func callID() -> CallID {
         if sent.isEmpty || random.chance(5) { return CallID(unchecked: "nobody-\(random.number(0...9))") }
         if random.chance(10), let queued = heldInOrder().flatMap(\.held.outstanding).first { return queued.envelope.id }
         return random.pick(random.chance(70) ? Array(sent.suffix(15)) : sent).envelope.id

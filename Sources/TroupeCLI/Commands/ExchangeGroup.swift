@@ -26,6 +26,8 @@ struct ExchangeInfo: ExchangeCommand {
         var objectCount: Int
         /// On their way from one shard to another.
         var outboxCount: Int
+        /// Outcomes that other sites wait for and that have not been brought there.
+        var owedCount: Int
         var types: [TypeRow]
     }
 
@@ -47,6 +49,7 @@ struct ExchangeInfo: ExchangeCommand {
             ("objects", "\(row.objectCount)"),
         ]
         if row.shardCount > 1 { fields.append(("between shards", "\(row.outboxCount)")) }
+        if row.owedCount > 0 { fields.append(("outcomes for sites", "\(row.owedCount)")) }
         for type in row.types { fields.append(("type", "\(type.name): \(type.methods.joined(separator: ", "))")) }
         try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
     }
@@ -64,7 +67,7 @@ struct ExchangeInfo: ExchangeCommand {
             deadLetterCount: stats.map(\.deadLetterCount).reduce(0, +),
             // A worker is registered at every shard.
             workerCount: stats.map(\.workerCount).max() ?? 0, objectCount: stats.map(\.objectCount).reduce(0, +),
-            outboxCount: stats.map(\.outboxCount).reduce(0, +),
+            outboxCount: stats.map(\.outboxCount).reduce(0, +), owedCount: stats.map(\.owedCount).reduce(0, +),
             types: try await session.types().map { type in
                 TypeRow(name: type.name, methods: type.methods.map { $0.signature.isEmpty ? $0.name : $0.signature })
             })

@@ -215,8 +215,18 @@ struct OutcomeEntry {
     var outcome: Outcome
     /// When it is forgotten; nil while pending.
     var expiresAt: Timestamp?
-    /// Its place in the order of completion; 0 while pending.
+    /// Its place in the order of completion; 0 while pending, and while it is owed.
     var completion: UInt64 = 0
+    /// Where it is to be brought before it is kept as others are; nil if nowhere, or when it has been.
+    var owed: Owed?
+
+    struct Owed {
+        /// The numbering of the other site that its message came in, and its place there.
+        var source: Int
+        var number: UInt64
+        /// The objects of its result.
+        var references: [String] = []
+    }
 }
 
 struct ObjectEntry: Codable {

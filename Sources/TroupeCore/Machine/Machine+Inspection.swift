@@ -29,7 +29,7 @@ extension MailboxMachine {
                 ShardStat(
                     actorCount: actors.count, queuedCount: queuedTotal, deadLetterCount: deadLetterTotal,
                     workerCount: workers.count, objectCount: objects.count,
-                    outboxCount: outbox.count, now: now))
+                    outboxCount: outbox.count, owedCount: owed.count, now: now))
         default:
             preconditionFailure("\(operation.name) is not an inspection")
         }

@@ -22,12 +22,13 @@ extension MailboxMachine {
             references[id, default: 0] += 1
         }
         for id in keeps.values.flatMap(\.keys) { references[id, default: 0] += 1 }
+        for id in outcomes.values.compactMap(\.owed).flatMap(\.references) { references[id, default: 0] += 1 }
         if queuedCount != queuedTotal { broken.append("queuedTotal is \(queuedTotal), and \(queuedCount) are queued") }
         if deadLetterCount != deadLetterTotal {
             broken.append("deadLetterTotal is \(deadLetterTotal), and there are \(deadLetterCount)")
         }
         return broken + brokenObjects(references) + brokenIndices() + brokenQueues() + brokenOutcomes()
-            + brokenOutbox()
+            + brokenOwed() + brokenOutbox()
     }
 
     private func brokenMailbox(of actor: ActorEntry) -> [String] {
@@ -177,8 +178,28 @@ extension MailboxMachine {
                 broken.append("\(id) is pending, and not queued")
             }
         }
-        if outcomes.values.count(where: \.outcome.isFinal) > limits.outcomesMax {
+        if outcomes.values.count(where: { $0.outcome.isFinal && $0.owed == nil }) > limits.outcomesMax {
             broken.append("too many outcomes are kept")
+        }
+        return broken
+    }
+
+    private func brokenOwed() -> [String] {
+        var broken: [String] = []
+        var index = OwedOutcomes()
+        for (id, entry) in outcomes {
+            guard let owed = entry.owed else { continue }
+            if entry.outcome.isFinal {
+                index.insert(id, owed, entry.outcome.payload.count)
+            } else if !owed.references.isEmpty {
+                broken.append("\(id) is pending, and its result refers to something")
+            }
+        }
+        if index.bySource != owed.bySource { broken.append("the index of owed outcomes differs from them") }
+        if index.totals != owed.totals { broken.append("\(owed.totals) are owed, and there are \(index.totals)") }
+        for (site, total) in index.totals
+        where total.count > limits.owedCountMax || total.sizeBytes > limits.owedSizeBytesMax {
+            broken.append("too much is kept for site '\(site)'")
         }
         return broken
     }

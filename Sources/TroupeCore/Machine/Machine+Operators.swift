@@ -88,13 +88,21 @@ extension MailboxMachine {
         envelope.deadline = nil
         if let destination {
             putOut(envelope, sizeBytes: envelope.sizeBytes, from: id.key, to: destination, isRequeued: true)
-        } else if let target, liveOutcome(envelope.id)?.outcome.status != .pending {
-            // Else its sender has sent it again meanwhile, which is as good.
-            enqueue(envelope, sizeBytes: envelope.sizeBytes, to: target)
+        } else if let target {
+            requeue(envelope, to: target)
         }
         unpin(letter.envelope.references)
         announceRoom(actor)
         return .done
+    }
+
+    private mutating func requeue(_ envelope: Envelope, to target: ActorEntry) {
+        let old = liveOutcome(envelope.id)
+        // If it is pending, its sender has sent it again meanwhile, which is as good.
+        guard old?.outcome.status != .pending else { return }
+        if let old { disown(envelope.id, old) }
+        let owed = old?.owed.map { OutcomeEntry.Owed(source: $0.source, number: $0.number) }
+        enqueue(envelope, sizeBytes: envelope.sizeBytes, to: target, owed: owed)
     }
 
     mutating func discard(_ id: ActorID, _ sequence: SequenceNumber) -> Answer {

@@ -77,7 +77,9 @@ extension MailboxMachine {
         }
         guard actor.hasRoom(count: 1, sizeBytes: size, factor: 2) else { return .full }
         remember(entry, from: source, at: actor)
-        enqueue(envelope, sizeBytes: size, to: actor)
+        if let old = outcomes[envelope.id] { disown(envelope.id, old) }
+        let owed = entry.wantsOutcome ? OutcomeEntry.Owed(source: source, number: entry.number) : nil
+        enqueue(envelope, sizeBytes: size, to: actor, owed: owed)
         return .delivered
     }
 

@@ -5,6 +5,7 @@ extension MailboxMachine {
     mutating func liveOutcome(_ id: CallID) -> OutcomeEntry? {
         guard let entry = outcomes[id] else { return nil }
         if let expiresAt = entry.expiresAt, expiresAt <= now {
+            disown(id, entry)
             outcomes[id] = nil
             note(.outcome(id))
             return nil
@@ -30,16 +31,25 @@ extension MailboxMachine {
         if entry.watchers.count > limits.watchersMax { entry.watchers.removeFirst() }
     }
 
-    /// Makes a pending outcome final, tells its watchers, and forgets the oldest beyond the bound.
-    mutating func finish(_ id: CallID, _ outcome: Outcome) {
+    /// Makes a pending outcome final, and tells its watchers.
+    ///
+    /// - Parameter references: the objects of its result.
+    mutating func finish(_ id: CallID, _ outcome: Outcome, references: [String] = []) {
         guard var entry = outcomes[id], entry.outcome.status == .pending else { return }
         for watcher in entry.watchers { post(.outcome(id, outcome), to: watcher) }
+        entry.outcome = outcome
+        entry.watchers = []
+        if !owe(id, entry, references) { complete(id, entry) }
+    }
+
+    /// Keeps a final outcome for its time, and forgets the oldest beyond the bound.
+    mutating func complete(_ id: CallID, _ entry: OutcomeEntry) {
+        var entry = entry
         let expiresAt = now + limits.outcomeRetention
         completions += 1
         entry.completion = completions
-        entry.outcome = outcome
-        entry.watchers = []
         entry.expiresAt = expiresAt
+        entry.owed = nil
         outcomes[id] = entry
         outcomeAgenda.insert(id.text, at: expiresAt)
         note(.outcome(id))

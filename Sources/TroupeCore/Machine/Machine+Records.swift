@@ -158,7 +158,8 @@ extension OutcomeEntry {
 
     func encoded() -> [UInt8] {
         var writer = CBORWriter(capacity: 64 + outcome.payload.count)
-        writer.writeArrayHeader(Self.count)
+        // The last part only where it is owed.
+        writer.writeArrayHeader(Self.count + (owed == nil ? 0 : 1))
         writer.writeUnsigned(fingerprint)
         writer.writeText(target.description)
         writer.writeUnsigned(sequence)
@@ -168,12 +169,16 @@ extension OutcomeEntry {
         writer.writeBytes(outcome.payload)
         writer.write(expiresAt)
         writer.writeUnsigned(completion)
+        owed?.write(to: &writer)
         return writer.bytes
     }
 
     init(decoding bytes: [UInt8]) throws {
         var reader = CBORReader(bytes)
-        try reader.readArray(of: Self.count)
+        let count = try reader.readArrayHeader()
+        guard count == Self.count || count == Self.count + 1 else {
+            throw ExchangeError(.corrupt, "an outcome has \(count) parts")
+        }
         fingerprint = try reader.readUnsigned()
         target = try ActorID(parsing: reader.readText())
         sequence = try reader.readUnsigned()
@@ -182,7 +187,24 @@ extension OutcomeEntry {
         outcome.payload = Array(try reader.readBytes())
         expiresAt = try reader.readTimestampOrNull()
         completion = try reader.readUnsigned()
+        if count > Self.count { owed = try Owed(reading: &reader) }
         try reader.finish()
+    }
+}
+
+extension OutcomeEntry.Owed {
+    fileprivate func write(to writer: inout CBORWriter) {
+        writer.writeArrayHeader(3)
+        writer.writeInt(source)
+        writer.writeUnsigned(number)
+        writer.write(texts: references)
+    }
+
+    fileprivate init(reading reader: inout CBORReader) throws {
+        try reader.readArray(of: 3)
+        source = try reader.readInt()
+        number = try reader.readUnsigned()
+        references = try reader.readTexts()
     }
 }
 

@@ -269,6 +269,11 @@ extension MailboxMachine {
     private mutating func restore(_ entry: OutcomeEntry, _ id: CallID) {
         outcomes[id] = entry
         guard let expiresAt = entry.expiresAt else { return }
+        if let owed = entry.owed {
+            self.owed.insert(id, owed, entry.outcome.payload.count)
+            owedAgenda.insert(id.text, at: expiresAt)
+            return
+        }
         outcomeAgenda.insert(id.text, at: expiresAt)
         completions = max(completions, entry.completion)
         completed.append((entry.completion, id))

@@ -70,7 +70,9 @@ extension MailboxMachine {
 
     /// Appends to the mailbox, and passes on to the worker that holds the lease or rings one that could.
     @discardableResult
-    mutating func enqueue(_ envelope: Envelope, sizeBytes: Int, to actor: ActorEntry) -> SequenceNumber {
+    mutating func enqueue(
+        _ envelope: Envelope, sizeBytes: Int, to actor: ActorEntry, owed: OutcomeEntry.Owed? = nil
+    ) -> SequenceNumber {
         actor.lastSequence += 1
         let sequence = actor.lastSequence
         actor.queue.append(ActorEntry.Queued(sequence: sequence, sizeBytes: sizeBytes, envelope: envelope))
@@ -79,7 +81,7 @@ extension MailboxMachine {
         pin(envelope.references)
         outcomes[envelope.id] = OutcomeEntry(
             fingerprint: envelope.fingerprint, target: envelope.target, sequence: sequence,
-            watchers: envelope.replyTo.map { [$0] } ?? [], outcome: Outcome(.pending))
+            watchers: envelope.replyTo.map { [$0] } ?? [], outcome: Outcome(.pending), owed: owed)
         note(.envelope(actor.id.key, sequence))
         note(.outcome(envelope.id))
         note(.actor(actor.id.key))

@@ -31,6 +31,7 @@ extension MailboxMachine {
         endKeeps(budget)
         forgetClients(budget)
         forgetOutcomes(budget)
+        forgetOwed(budget)
         return .ticked(nextDue: nextDue())
     }
 
@@ -143,6 +144,18 @@ extension MailboxMachine {
 
     private mutating func forgetOutcomes(_ budget: Int) {
         for entry in dueOutcomes(budget) { _ = liveOutcome(CallID(unchecked: entry.key)) }
+    }
+
+    private mutating func forgetOwed(_ budget: Int) {
+        for entry in dueOwed(budget) { _ = liveOutcome(CallID(unchecked: entry.key)) }
+    }
+
+    private mutating func dueOwed(_ budget: Int) -> [Agenda.Entry] {
+        let outcomes = outcomes
+        return owedAgenda.take(due: now, budget: budget) {
+            let entry = outcomes[CallID(unchecked: $0.key)]
+            return entry?.owed != nil && entry?.expiresAt?.milliseconds == $0.at
+        }
     }
 
     private mutating func dueOutcomes(_ budget: Int) -> [Agenda.Entry] {

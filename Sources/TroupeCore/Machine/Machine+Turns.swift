@@ -86,7 +86,7 @@ extension MailboxMachine {
         switch acknowledgement.disposition {
         case .completed(let result, let references):
             extendHolds(references, until: now + limits.outcomeRetention)
-            settle(acknowledgement, of: actor, Outcome(.committed, payload: result))
+            settle(acknowledgement, of: actor, Outcome(.committed, payload: result), references)
         case .failed(let error):
             guard let index = actor.index(of: acknowledgement.sequence) else { return }
             if actor.queue[index].envelope.kind == .request {
@@ -122,13 +122,14 @@ extension MailboxMachine {
     private func takeFromLease(_ actor: ActorEntry) { actor.lease?.outstanding -= 1 }
 
     private mutating func settle(
-        _ acknowledgement: TurnCommit.Acknowledgement, of actor: ActorEntry, _ outcome: Outcome
+        _ acknowledgement: TurnCommit.Acknowledgement, of actor: ActorEntry, _ outcome: Outcome,
+        _ references: [String] = []
     ) {
         guard let index = actor.index(of: acknowledgement.sequence) else { return }
         takeFromLease(actor)
         let queued = dequeue(at: index, of: actor)
         unpin(queued.envelope.references)
-        finish(queued.envelope.id, outcome)
+        finish(queued.envelope.id, outcome, references: references)
     }
 
     /// Counts an attempt: the envelope stays and is due after the back-off, or is a dead letter.

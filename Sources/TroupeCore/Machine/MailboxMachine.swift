@@ -14,6 +14,7 @@ package struct MailboxMachine: ~Copyable {
     var outcomes: [CallID: OutcomeEntry] = [:]
     /// Final outcomes in order of completion; what completed again since is passed over.
     var completed: Deque<(completion: UInt64, id: CallID)> = []
+    var owed = OwedOutcomes()
     var objects: [String: ObjectEntry] = [:]
     /// Those of them that lie at other sites.
     var foreignObjects = SortedKeys()
@@ -38,6 +39,7 @@ package struct MailboxMachine: ~Copyable {
     var holdAgenda = Agenda()
     var keepAgenda = Agenda()
     var outcomeAgenda = Agenda()
+    var owedAgenda = Agenda()
     var clientAgenda = Agenda()
 
     /// Source of epochs and incarnations, which are therefore never used twice.
@@ -94,6 +96,7 @@ package struct MailboxMachine: ~Copyable {
             return .outbox(outbox.page(to: destination, after: after?.key, only: only?.key, limit: limit))
         case .forward(let entries, let source): return forward(entries, from: source)
         case .settleOutbox(let settlements): return settleOutbox(settlements)
+        case .brought(let ids, let source, let below): return brought(ids, from: source, below: below)
         case .tick(let budget): return tick(budget: budget)
         case .divert(let actor, let site): return divert(actor, to: site)
         case .transfer(let actor): return transfer(of: actor)

@@ -4,10 +4,13 @@ package struct OutgoingEnvelope: Hashable, Sendable, Codable {
     package var number: UInt64
     /// Whether an operator has sent it again: it then runs also if its call has an outcome.
     package var isRequeued: Bool
+    /// Whether its outcome is kept until it has been brought to where the message came from, which is another site then.
+    package var wantsOutcome: Bool
     package var envelope: Envelope
-    package init(number: UInt64, isRequeued: Bool, envelope: Envelope) {
+    package init(number: UInt64, isRequeued: Bool, wantsOutcome: Bool = false, envelope: Envelope) {
         self.number = number
         self.isRequeued = isRequeued
+        self.wantsOutcome = wantsOutcome
         self.envelope = envelope
     }
 }

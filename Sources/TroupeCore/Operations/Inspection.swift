@@ -177,10 +177,12 @@ public struct ShardStat: Hashable, Sendable, Codable {
     public var objectCount: Int
     /// Messages of turns on their way to actors of other shards.
     public var outboxCount: Int
+    /// Outcomes that other sites wait for and that have not been brought there.
+    public var owedCount: Int
     public var now: Timestamp
     package init(
         actorCount: Int, queuedCount: Int, deadLetterCount: Int, workerCount: Int, objectCount: Int,
-        outboxCount: Int = 0, now: Timestamp
+        outboxCount: Int = 0, owedCount: Int = 0, now: Timestamp
     ) {
         self.actorCount = actorCount
         self.queuedCount = queuedCount
@@ -188,6 +190,7 @@ public struct ShardStat: Hashable, Sendable, Codable {
         self.workerCount = workerCount
         self.objectCount = objectCount
         self.outboxCount = outboxCount
+        self.owedCount = owedCount
         self.now = now
     }
 }

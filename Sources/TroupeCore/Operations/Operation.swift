@@ -53,6 +53,10 @@ package enum Operation: Hashable, Sendable, Codable {
     case settleOutbox([OutboxSettlement])
 
     // Other sites
+    /// Outcomes have reached the site that waited for them and need not be kept for it any more: those of the calls, and some of
+    /// those that came from that source with a number below. Answered with how many the latter were; asked again, it takes
+    /// the next ones.
+    case brought([CallID], from: Int, below: UInt64)
     /// Sends an actor to another site; without one, lets it stay if it is still here. Answered with its move.
     case divert(ActorID, to: String?)
     /// All that another site makes the actor from.
@@ -114,6 +118,7 @@ package enum Answer: Hashable, Sendable, Codable {
     case objects([String])
     case outbox(OutboxPage)
     case forwarded([ForwardResult])
+    case brought(Int)
     /// Where an actor goes or has gone; also in the place of what cannot be done to one that has.
     case move(ActorMove?)
     case transfer(ActorTransfer)
@@ -151,6 +156,7 @@ extension Operation {
         case .outbox: "outbox"
         case .forward: "forward"
         case .settleOutbox: "settleOutbox"
+        case .brought: "brought"
         case .divert: "divert"
         case .transfer: "transfer"
         case .adopt: "adopt"

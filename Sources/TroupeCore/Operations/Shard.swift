@@ -83,6 +83,11 @@ public struct ShardLimits: Hashable, Sendable, Codable {
     public var outcomeRetention: Duration = .seconds(3600)
     /// How many final outcomes are kept.
     public var outcomesMax = 1_000_000
+    /// How long an outcome is kept that another site waits for and that has not been brought there; how many of them for
+    /// each site, and their bytes. Beyond that they are kept as others are.
+    public var owedRetention: Duration = .seconds(30 * 24 * 3600)
+    public var owedCountMax = 100_000
+    public var owedSizeBytesMax = 256 << 20
     /// Items of one reply mailbox; beyond it the oldest go, and their outcomes are asked for by id.
     public var receiptsMax = 100_000
     /// Clients that wait for room in one mailbox.

@@ -60,18 +60,24 @@ final class InboundMail: Sendable {
         while let frame = try await reader.next(MailFrame.self) {
             switch frame {
             case .deliver(let source, let parcels):
-                guard parcels.count <= MailFrame.countMax, source.utf8.count <= 64 else {
-                    throw EndpointError(
-                        .protocolViolation, "site \(names.peer) sends \(parcels.count) parcels in one frame")
-                }
+                try checkBounds(of: "parcels", parcels.count, source)
                 let settlements = try await take(parcels, from: number(of: source), &order)
                 try await frames.write(MailFrame.settled(settlements))
             case .recall(let recalls):
                 for recall in recalls.prefix(OutboundMachine.unsettledMax) { await self.recall(recall) }
+            case .ended(let calls, let source, let below):
+                try checkBounds(of: "ended calls", calls.count, source)
+                try await letGo(calls, from: number(of: source), below: below)
             case .settled, .outcomes:
                 throw EndpointError(
                     .protocolViolation, "site \(names.peer) answers mail on a stream on which nothing was sent")
             }
+        }
+    }
+
+    private func checkBounds(of what: String, _ count: Int, _ source: String) throws(EndpointError) {
+        guard count <= MailFrame.countMax, source.utf8.count <= 64 else {
+            throw EndpointError(.protocolViolation, "site \(names.peer) sends \(count) \(what) in one frame")
         }
     }
 
@@ -231,7 +237,9 @@ final class InboundMail: Sendable {
         _ arrivals: [Arrival], to shard: Int, from source: Int, isRequeued: Bool
     ) async throws -> [ForwardResult] {
         let entries = arrivals.map {
-            OutgoingEnvelope(number: $0.parcel.number, isRequeued: isRequeued, envelope: $0.envelope)
+            OutgoingEnvelope(
+                number: $0.parcel.number, isRequeued: isRequeued, wantsOutcome: $0.parcel.wantsOutcome,
+                envelope: $0.envelope)
         }
         let answer = try await local.exchange.shards[shard].perform(.forward(entries, from: source))
         guard case .forwarded(let results) = answer, results.count == entries.count else {
@@ -240,11 +248,25 @@ final class InboundMail: Sendable {
         return results
     }
 
-    private func recall(_ recall: Recall) async {
-        guard let id = try? names.arriving(recall.id), let target = try? names.arriving(recall.target),
-            target.site.isEmpty
-        else { return }
+    private func recall(_ recall: SentCall) async {
+        guard let (id, target) = names.arriving(recall) else { return }
         _ = try? await local.exchange.shard(of: target).perform(.cancel(id))
+    }
+
+    /// The sender has stored how its calls ended.
+    private func letGo(_ calls: [SentCall], from source: Int, below: UInt64) async throws {
+        var byShard: [Int: [CallID]] = [:]
+        for (id, target) in calls.compactMap(names.arriving) {
+            byShard[Exchange.index(of: target, count: local.exchange.shards.count), default: []].append(id)
+        }
+        for (index, shard) in local.exchange.shards.enumerated() where below > 0 || byShard[index] != nil {
+            var passedCount = 0
+            repeat {
+                let answer = try await shard.perform(.brought(byShard[index] ?? [], from: source, below: below))
+                guard case .brought(let count) = answer else { throw answer.unexpected("brought") }
+                passedCount = count
+            } while passedCount == MailboxMachine.broughtMax
+        }
     }
 
     // MARK: Outcomes

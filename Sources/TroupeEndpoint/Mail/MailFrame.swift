@@ -8,7 +8,10 @@ enum MailFrame: Hashable, Sendable, Codable {
     /// Messages for actors of the other side, in the order of their numbers. The source names the numbering.
     case deliver(source: String, [Parcel])
     /// Calls whose callers wait no more.
-    case recall([Recall])
+    case recall([SentCall])
+    /// Calls whose outcomes have come and are stored: they need not be kept for this any longer. The same is true of all that
+    /// came from the source with a number below.
+    case ended([SentCall], source: String, below: UInt64)
     /// What became of parcels.
     case settled([Settlement])
     /// What became of calls whose parcels were taken.
@@ -32,7 +35,8 @@ struct Parcel: Hashable, Sendable, Codable {
     var wantsOutcome: Bool
 }
 
-struct Recall: Hashable, Sendable, Codable {
+/// A call that went out in a parcel, as its own site names it.
+struct SentCall: Hashable, Sendable, Codable {
     var id: CallID
     var target: ActorID
 }

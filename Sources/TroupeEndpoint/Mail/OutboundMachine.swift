@@ -22,6 +22,8 @@ struct OutboundMachine {
         var state = State.waiting
         var mayHaveBeenSent: Bool
         var isRecalled = false
+        /// Whether it ended as the other side said, which keeps the outcome until it knows that this is stored.
+        var isOutcomeKept = false
         var envelope: Envelope { queued.envelope }
         var wantsOutcome: Bool { envelope.kind == .request || !envelope.references.isEmpty }
     }
@@ -39,12 +41,19 @@ struct OutboundMachine {
     private var scanFrom: SequenceNumber = 0
     private var unsettledCount = 0
     private var ends: [TurnCommit.Acknowledgement] = []
-    private var recalls: [Recall] = []
+    private var recalls: [SentCall] = []
+    /// Calls whose ends are stored, for the other side to know; and when the first of them was.
+    private var stored: [SentCall] = []
+    private var storedAt: Timestamp?
+    private var lastSequence: SequenceNumber = 0
     private let site: String
     private(set) var isLinked = false
 
     /// How many parcels may be on the link unsettled.
     static let unsettledMax = 1000
+
+    /// How long the other side waits to hear of it that an outcome is stored, so that it hears of many at once.
+    static let storedDelay = Duration.seconds(1)
 
     init(site: String) { self.site = site }
 
@@ -57,6 +66,7 @@ struct OutboundMachine {
     mutating func take(_ envelopes: [QueuedEnvelope], mayHaveBeenSent: Bool) {
         for queued in envelopes {
             if let last = items.last?.queued.sequence, queued.sequence <= last { continue }
+            lastSequence = max(lastSequence, queued.sequence)
             items.append(Item(queued: queued, mayHaveBeenSent: mayHaveBeenSent))
             scanFrom = min(scanFrom, queued.sequence)
         }
@@ -67,7 +77,7 @@ struct OutboundMachine {
         guard let index = items.firstIndex(where: { $0.envelope.id == id && $0.state != .ended }) else { return }
         if items[index].state == .waiting, !items[index].mayHaveBeenSent { return end(index, .cancelled) }
         items[index].isRecalled = true
-        if isLinked { recalls.append(Recall(id: id, target: items[index].envelope.target)) }
+        if isLinked { recalls.append(SentCall(id: id, target: items[index].envelope.target)) }
     }
 
     /// Ends to be committed, each given once.
@@ -78,8 +88,9 @@ struct OutboundMachine {
     }
 
     /// Ends have been committed: their envelopes are gone.
-    mutating func forget(_ sequences: [SequenceNumber]) {
+    mutating func forget(_ sequences: [SequenceNumber], at now: Timestamp) {
         let gone = Set(sequences)
+        if isLinked { note(stored: sequences.compactMap { index(of: $0) }, at: now) }
         if sequences.count == 1, items.first?.queued.sequence == sequences[0] {
             items.removeFirst()
         } else {
@@ -87,7 +98,17 @@ struct OutboundMachine {
         }
     }
 
+    private mutating func note(stored indices: [Int], at now: Timestamp) {
+        let calls = indices.map { items[$0] }.filter(\.isOutcomeKept).map(\.envelope)
+        guard !calls.isEmpty else { return }
+        stored += calls.map { SentCall(id: $0.id, target: $0.target) }
+        storedAt = storedAt ?? now
+    }
+
     // MARK: The link
+
+    /// Nothing before it is open: what the other side still keeps of that has come.
+    var firstOpen: SequenceNumber { items.first?.queued.sequence ?? lastSequence + 1 }
 
     mutating func link() {
         isLinked = true
@@ -100,6 +121,8 @@ struct OutboundMachine {
         isLinked = false
         holds = [:]
         recalls = []
+        stored = []
+        storedAt = nil
         unsettledCount = 0
         scanFrom = 0
         for index in items.indices where items[index].state == .sent || items[index].state == .taken {
@@ -142,7 +165,7 @@ struct OutboundMachine {
         let item = items[index]
         items[index].state = .sent
         unsettledCount += 1
-        if item.isRecalled { recalls.append(Recall(id: item.envelope.id, target: item.envelope.target)) }
+        if item.isRecalled { recalls.append(SentCall(id: item.envelope.id, target: item.envelope.target)) }
         return Parcel(
             number: item.queued.sequence, envelope: item.envelope, isRepeat: item.mayHaveBeenSent,
             age: (now - item.envelope.sentAt).wholeMilliseconds,
@@ -150,9 +173,20 @@ struct OutboundMachine {
     }
 
     /// Recalls to send, behind the parcels that they are of.
-    mutating func takeRecalls() -> [Recall] {
+    mutating func takeRecalls() -> [SentCall] {
         defer { recalls = [] }
         return recalls
+    }
+
+    /// Calls of which the other side is to know that their ends are stored: many at a time, or after a while.
+    mutating func takeStored(at now: Timestamp) -> [SentCall] {
+        guard let since = storedAt, stored.count >= MailFrame.countMax || since + Self.storedDelay <= now else {
+            return []
+        }
+        let taken = Array(stored.prefix(MailFrame.countMax))
+        stored.removeFirst(taken.count)
+        storedAt = stored.isEmpty ? nil : now
+        return taken
     }
 
     mutating func settle(_ settlements: [Settlement], at now: Timestamp) {
@@ -195,6 +229,7 @@ struct OutboundMachine {
                 continue
             }
             if items[index].state == .sent { unsettledCount -= 1 }
+            items[index].isOutcomeKept = outcome.isFinal
             switch outcome.status {
             case .pending: items[index].state = .taken
             case .committed: end(index, .completed(outcome.payload, references: []))
@@ -229,7 +264,11 @@ struct OutboundMachine {
     // MARK: Time
 
     /// When something may be done that cannot be done now.
-    var wakesAt: Timestamp? { isLinked ? holds.values.map(\.until).min() : nil }
+    var wakesAt: Timestamp? {
+        guard isLinked else { return nil }
+        let storedDue = storedAt.map { $0 + Self.storedDelay }
+        return (holds.values.map(\.until) + [storedDue].compactMap { $0 }).min()
+    }
 
     /// Ends what has waited beyond its deadline and cannot have arrived.
     mutating func expire(at now: Timestamp) {

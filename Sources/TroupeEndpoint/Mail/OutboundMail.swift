@@ -126,7 +126,8 @@ final class OutboundMail: Sendable {
             guard await commit(TurnCommit(actor: actor, epoch: epoch, number: number, acknowledgements: ends)) else {
                 return void()
             }
-            machine.withLock { $0.forget(ends.map(\.sequence)) }
+            machine.withLock { $0.forget(ends.map(\.sequence), at: clock.now()) }
+            toSend.poke()
         }
     }
 
@@ -192,12 +193,15 @@ final class OutboundMail: Sendable {
     }
 
     private func send(over frames: FrameStream) async throws {
+        // Of what ended before the link was there, or under another endpoint.
+        let firstOpen = machine.withLock { $0.firstOpen }
+        if firstOpen > 1 { try await frames.write(MailFrame.ended([], source: source, below: firstOpen)) }
         while !isVoid, !Task.isCancelled {
             let now = clock.now()
-            let (parcels, recalls, wakesAt) = machine.withLock { machine in
-                (machine.parcels(at: now), machine.takeRecalls(), machine.wakesAt)
+            let (parcels, recalls, stored, wakesAt) = machine.withLock { machine in
+                (machine.parcels(at: now), machine.takeRecalls(), machine.takeStored(at: now), machine.wakesAt)
             }
-            if parcels.isEmpty, recalls.isEmpty {
+            if parcels.isEmpty, recalls.isEmpty, stored.isEmpty {
                 if let wakesAt { alarm.withLock { $0 }?.set(wakesAt) }
                 toCommit.poke()
                 await toSend.wait()
@@ -205,6 +209,7 @@ final class OutboundMail: Sendable {
             }
             if !parcels.isEmpty { try await frames.write(MailFrame.deliver(source: source, parcels)) }
             if !recalls.isEmpty { try await frames.write(MailFrame.recall(recalls)) }
+            if !stored.isEmpty { try await frames.write(MailFrame.ended(stored, source: source, below: 0)) }
         }
     }
 
@@ -226,7 +231,7 @@ final class OutboundMail: Sendable {
                 let used = machine.withLock { $0.objectsUsed(outcomes) }
                 if !used.isEmpty { try await kept.keep(used, at: shard, for: peer) }
                 machine.withLock { $0.finish(outcomes) }
-            case .deliver, .recall:
+            case .deliver, .recall, .ended:
                 throw EndpointError(.protocolViolation, "site \(site) sends mail on a stream that it did not open")
             }
             toSend.poke()

@@ -25,6 +25,14 @@ struct SiteNames: Sendable {
         return try CallID(checking: String(id.text[id.text.index(after: mark)...]))
     }
 
+    /// A call that the peer has sent here, and its target; nil for what cannot have come in a parcel.
+    func arriving(_ call: SentCall) -> (id: CallID, target: ActorID)? {
+        guard call.target.site == own || call.target.site.isEmpty, let id = try? arriving(call.id),
+            let target = try? ActorID(type: call.target.type, name: call.target.name)
+        else { return nil }
+        return (id, target)
+    }
+
     /// The envelope in a parcel as it goes into a mailbox here.
     ///
     /// - Parameters:

@@ -57,7 +57,7 @@ package struct SitePolicy: Hashable, Sendable {
         case .actorsWithDeadLetters, .drainWorker, .cancel: operations == .operate
         case .send, .receive, .registerWorker, .heartbeat, .claim, .deliveries, .commit, .release, .deregister,
             .hold, .collected, .keep, .counted, .foreignObjects, .condemn, .condemned, .acquit, .outbox, .forward,
-            .settleOutbox, .tick, .transfer, .endMove:
+            .settleOutbox, .brought, .tick, .transfer, .endMove:
             false
         }
     }

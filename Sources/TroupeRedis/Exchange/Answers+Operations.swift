@@ -61,7 +61,13 @@ extension Answer {
             return .objects((reply.array ?? []).compactMap(\.text))
         case .outbox: return .outbox(try outboxPage(reply))
         case .forward: return .forwarded(try ReplyRow.rows(reply, forwardResult))
+        case .brought: return .brought(try count(reply))
         }
+    }
+
+    private static func count(_ reply: RedisReply) throws(ExchangeError) -> Int {
+        guard let count = reply.integer else { throw ReplyRow.mismatch("a number", reply) }
+        return Int(count)
     }
 
     private static func word(_ reply: RedisReply) throws(ExchangeError) -> CancelResult {
@@ -198,7 +204,7 @@ extension Answer {
                 ShardStat(
                     actorCount: try row.integer(), queuedCount: try row.integer(), deadLetterCount: try row.integer(),
                     workerCount: try row.integer(), objectCount: try row.integer(),
-                    outboxCount: try row.integer(), now: try row.timestamp()))
+                    outboxCount: try row.integer(), owedCount: try row.integer(), now: try row.timestamp()))
         default: preconditionFailure("\(operation.name) is not an inspection")
         }
     }

@@ -30,9 +30,15 @@ extension ScriptCall {
                     writer.map { writer in
                         writer.put("number", entry.number)
                         writer.put("requeued", entry.isRequeued)
+                        writer.put("wanted", entry.wantsOutcome)
                         writer.put("first", first)
                     }
                 }
+            case .brought(let ids, let source, let below):
+                writer.put("ids", ids.map(\.text))
+                writer.put("from", source)
+                // Exact in the scripts' numbers.
+                writer.put("below", min(below, 1 << 53))
             case .settleOutbox(let settlements):
                 writer.put("settled", settlements) { writer, settlement in
                     let refusal = settlement.refusal.map { writer.blob(Array($0.utf8)) }

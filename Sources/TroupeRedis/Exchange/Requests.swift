@@ -43,7 +43,7 @@ extension ScriptCall {
             return batches(of: turns, size: \.roughSizeBytes).map { commit($0, by: worker, at: place) }
         case .register, .adopt, .receive, .outcome, .cancel, .deliveries, .hold, .collected:
             return [ofCaller(operation)]
-        case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox, .keep:
+        case .condemn, .condemned, .acquit, .outbox, .forward, .settleOutbox, .brought, .keep:
             return [across(operation)]
         case .divert, .endMove:
             return [moving(operation)]

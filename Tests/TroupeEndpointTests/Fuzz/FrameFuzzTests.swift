@@ -28,7 +28,10 @@ struct FrameFuzzTests {
         }
         return [
             .deliver(source: "0.1", parcels), .deliver(source: "", []),
-            .recall([Recall(id: CallID(unchecked: "c"), target: try ActorID(parsing: "Notebook/book"))]),
+            .recall([SentCall(id: CallID(unchecked: "c"), target: try ActorID(parsing: "Notebook/book"))]),
+            .ended(
+                [SentCall(id: CallID(unchecked: "c"), target: try ActorID(parsing: "Notebook/book"))], source: "0.7",
+                below: 9),
             .settled([
                 Settlement(number: 1, result: .taken), Settlement(number: 2, result: .full),
                 Settlement(number: 3, result: .refused("no")),

@@ -53,10 +53,9 @@ extension Operation {
             writer.writeUnsigned(epoch)
             mode.write(to: &writer)
         case .registerWorker, .deregister, .hold, .collected, .keep, .counted, .foreignObjects, .condemn, .condemned,
-            .acquit, .outbox, .forward, .settleOutbox, .divert, .transfer, .adopt, .endMove, .tick, .stat, .state,
-            .list, .peek, .pause, .terminate,
-            .editState, .deadLetters, .actorsWithDeadLetters, .requeue, .discard, .workers, .drainWorker, .types,
-            .shardStat:
+            .acquit, .outbox, .forward, .settleOutbox, .brought, .divert, .transfer, .adopt, .endMove, .tick, .stat,
+            .state, .list, .peek, .pause, .terminate, .editState, .deadLetters, .actorsWithDeadLetters, .requeue,
+            .discard, .workers, .drainWorker, .types, .shardStat:
             writer.writeHead(Kind.general, 1)
             try CBOREncoder().encode(self, into: &writer)
         }

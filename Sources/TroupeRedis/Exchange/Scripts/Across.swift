@@ -138,6 +138,8 @@ enum Across {
           end
           if not hasRoom(actor, 1, header.size, 2) then return { 'full' } end
           remember(actor, entry.number)
+          if known then disown(header.id, known) end
+          header.owed = entry.wanted and { request.from, entry.number } or nil
           enqueue(blob(entry.first), header, blob(entry.first + 1), actor)
           return { 'delivered' }
         end
@@ -154,6 +156,24 @@ enum Across {
             answers[index] = answer
           end
           return answers
+        end
+
+        -- Outcomes have reached the site that waited for them.
+        local function broughtTo(id)
+          local entry = liveOutcome(id)
+          if not entry or not entry.status or not entry.owed or entry.owed[1] ~= request.from then return end
+          -- The other site has yet to say what it goes on using.
+          extendHolds(entry.refs, now + limits.outcomeRetention)
+          disown(id, entry)
+          complete(id, entry)
+        end
+
+        function operations.brought()
+          local passed = call('ZRANGEBYSCORE', base .. ':owed:' .. text(request.from), '-inf', '(' .. text(request.below),
+            'LIMIT', 0, limits.broughtMax)
+          for _, id in ipairs(request.ids) do broughtTo(id) end
+          for _, id in ipairs(passed) do broughtTo(id) end
+          return #passed
         end
 
         -- MARK: Objects

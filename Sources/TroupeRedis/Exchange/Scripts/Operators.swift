@@ -55,8 +55,12 @@ enum Operators {
             putOut(cmsgpack.pack(header), header, letter.body, actor.key, true)
           else
             -- If its call is pending, its sender has sent it again meanwhile, which is as good.
-            local entry = liveOutcome(header.id)
-            if not entry or entry.status then enqueue(cmsgpack.pack(header), header, letter.body, target) end
+            local entry, packed = liveOutcome(header.id), cmsgpack.pack(header)
+            if not entry or entry.status then
+              if entry then disown(header.id, entry) end
+              header.owed = entry and entry.owed
+              enqueue(packed, header, letter.body, target)
+            end
           end
           unpin(header.refs)
           announceRoom(actor)
@@ -242,7 +246,8 @@ enum Operators {
           for _, count in ipairs(call('HVALS', base .. ':away:count')) do waiting = waiting + count end
           return {
             call('ZCARD', base .. ':actors'), (totals[1] or 0) - (totals[2] or 0), tonumber(totals[3] or 0),
-            call('ZCARD', base .. ':workers'), call('HLEN', base .. ':objects'), waiting, now,
+            call('ZCARD', base .. ':workers'), call('HLEN', base .. ':objects'), waiting,
+            call('ZCARD', base .. ':due:owed'), now,
           }
         end
 

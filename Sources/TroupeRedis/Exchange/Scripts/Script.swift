@@ -115,7 +115,10 @@ struct ScriptLibrary: Sendable {
               blockedClientsMax = \(limits.blockedClientsMax), watchersMax = \(limits.watchersMax),
               clientRetention = \(max(1, limits.clientRetention.wholeMilliseconds)),
               outboxCountMax = \(limits.outboxCountMax), outboxSizeBytesMax = \(limits.outboxSizeBytesMax),
-              keepsMax = \(limits.keepsMax), outboxActorCountMax = \(limits.outboxActorCountMax), retentionMin = \(max(1, retention)),
+              keepsMax = \(limits.keepsMax), outboxActorCountMax = \(limits.outboxActorCountMax),
+              owedRetention = \(limits.owedRetention.wholeMilliseconds), owedCountMax = \(limits.owedCountMax),
+              owedSizeBytesMax = \(limits.owedSizeBytesMax), broughtMax = \(MailboxMachine.broughtMax),
+              retentionMin = \(max(1, retention)),
               retentionHeld = \(max(1, retention) + manualClockReserve.wholeMilliseconds),
             }
 

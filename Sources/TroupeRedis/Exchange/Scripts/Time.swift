@@ -119,6 +119,14 @@ enum Time {
           end
         end
 
+        local function forgetOwed(budget)
+          for _, id in ipairs(due('owed', budget)) do
+            liveOutcome(id)
+            -- Also one whose record is not there any more.
+            call('ZREM', base .. ':due:owed', id)
+          end
+        end
+
         local function nextDue()
           local earliest
           for _, agenda in ipairs({ 'leases', 'delays', 'timers' }) do
@@ -137,6 +145,7 @@ enum Time {
           endKeeps(budget)
           forgetClients(budget)
           forgetCompletions(budget)
+          forgetOwed(budget)
           return { nextDue(), now }
         end
         """#

@@ -87,18 +87,18 @@ enum Turns {
           return nil
         end
 
-        local function settle(entry, actor, status, payload)
+        local function settle(entry, actor, status, payload, refs)
           if entry.isGone then return end
           takeFromLease(actor)
           dequeue(entry, actor)
           unpin(entry.header.refs)
-          finish(entry.header.id, status, payload, entry.outcome)
+          finish(entry.header.id, status, payload, entry.outcome, refs)
         end
 
         local function applyAcknowledgement(ack, entry, actor)
           if ack.as == 'completed' then
             extendHolds(ack.refs, now + limits.outcomeRetention)
-            settle(entry, actor, 'committed', blob(ack.blob))
+            settle(entry, actor, 'committed', blob(ack.blob), ack.refs)
           elseif ack.as == 'failed' then
             if entry.isGone then return end
             if entry.header.kind == 0 then
