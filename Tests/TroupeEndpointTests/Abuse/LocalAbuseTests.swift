@@ -80,7 +80,7 @@ struct LocalAbuseTests {
         let log = LinkLog()
         let path = directory.path.appending("socket").string
         let service = try LocalService(
-            [try BrokerAddress("ipc://\(path)")], replyTimeout: .milliseconds(200), logger: log.logger
+            [try BrokerAddress("ipc://\(path)")], replyTimeout: .seconds(2), logger: log.logger
         ) { _ throws(EndpointError) in .missing }
         let raw = try await RawClient(toSocket: path)
         try await raw.send([0x54, 0x52])
