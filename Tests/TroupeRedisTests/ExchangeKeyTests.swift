@@ -50,8 +50,20 @@ import TroupeTesting
         case "outcome":
             // A pending one goes with its envelope: it says more of that than a final one.
             let packed = try await connection.command(["GET", .string(key)]).bytes ?? []
-            return packed.first == 0x99 || packed.first == 0x9A
+            if packed.first == 0x99 || packed.first == 0x9A { return true }
+            return try await isOwed(name, base, connection)
+        case "owed" where name == "count" || name == "size":
+            return keys.contains("\(base):due:owed")
+        case "owed":
+            let members = try await connection.command(["ZRANGE", .string(key), 0, -1]).array ?? []
+            for member in members where try await !isOwed(member.text ?? "", base, connection) { return false }
+            return !members.isEmpty
         default: return false
         }
+    }
+
+    /// Whether an outcome is kept until another site has it, or its time there has come.
+    private func isOwed(_ id: String, _ base: String, _ connection: RedisConnection) async throws -> Bool {
+        try await connection.command(["ZSCORE", .string("\(base):due:owed"), .string(id)]).text != nil
     }
 }
