@@ -24,7 +24,7 @@ package enum ExchangeConformance {
     package static let all: [Clause] =
         turnClauses + arrivalClauses + failureClauses + orderClauses + callClauses + workerClauses + timerClauses
         + objectClauses + keepClauses + operatorClauses + waitClauses + shardClauses + owedClauses + siteClauses
-        + movingClauses
+        + movingClauses + homecomingClauses
 }
 
 /// A promise that was broken, and where it was found out.

@@ -73,7 +73,8 @@ extension OperationGenerator {
             envelope.id = CallID(unchecked: "\(random.pick(holders))!\(envelope.id.text)")
         }
         return OutgoingEnvelope(
-            number: number, isRequeued: random.chance(10), wantsOutcome: wantsOutcome, envelope: envelope)
+            number: number, isRequeued: random.chance(10), wantsOutcome: wantsOutcome,
+            formerSite: random.chance(30) ? site() : nil, envelope: envelope)
     }
 
     /// What came before, by its id or by its number.

@@ -7,12 +7,13 @@ extension OperationGenerator {
         case ..<30: .divert(random.chance(30) ? pickHeld()?.actor ?? actors[0] : random.pick(actors), to: site())
         case ..<35: .divert(random.pick(actors), to: nil)
         case ..<50: .transfer(goingOrAny())
-        case ..<70: .adopt(arriving())
+        case ..<62: .adopt(arriving())
+        case ..<70: .adopt(returning())
         default: endMove()
         }
     }
 
-    private mutating func site() -> String { random.pick(["lab", "zürich"]) }
+    mutating func site() -> String { random.pick(["lab", "zürich"]) }
 
     private mutating func goingOrAny() -> ActorID {
         going.isEmpty || random.chance(20) ? random.pick(actors) : random.pick(going)
@@ -28,6 +29,20 @@ extension OperationGenerator {
         if random.chance(80) { transfer.id = id }
         if random.chance(40) { transfer.registration = registration(random.pick(actors)) }
         return transfer
+    }
+
+    /// One that had left, mostly by that move, from there and known to whoever has its mailbox.
+    private mutating func returning() -> ActorTransfer {
+        guard let actor = left.keys.sorted().randomElement(using: &random), let move = left[actor] else {
+            return arriving()
+        }
+        let holder = held[actor].map { Homecoming.Holder(worker: $0.worker, epoch: $0.epoch) }
+        return ActorTransfer(
+            id: "\(random.chance(85) ? move.site : site())/0.\(random.number(1...9))",
+            registration: registration(actor), timers: random.chance(30) ? [beat()] : [],
+            homecoming: Homecoming(
+                number: random.chance(90) ? move.number : move.number + 1,
+                holder: random.chance(80) ? holder : nil))
     }
 
     private mutating func beat() -> TimerChange {

@@ -140,6 +140,7 @@ extension OperationGenerator {
         case (.divert(let actor, _), .move(let move)):
             going.removeAll { $0 == actor }
             if move?.isCarried ?? false { going.append(actor) }
+            left[actor] = move
         case (.transfer, .transfer(let transfer)): transfers = transfers.suffix(5) + [transfer]
         case (.outbox, .outbox(let page)): outgoing = page.entries
         case (.forward(let entries, _), .forwarded(let results)): observe(entries, results)

@@ -41,6 +41,8 @@ package struct OperationGenerator: Sendable {
     /// Actors on their way, as far as was seen; those that came.
     var going: [ActorID] = []
     var transfers: [ActorTransfer] = []
+    /// How those left that went to other sites.
+    var left: [ActorID: ActorMove] = [:]
     var workerCursors: [WorkerID: [Cursor]] = [:]
     var clientCursors: [ClientID: [Cursor]] = [:]
     var garbage: [String] = []

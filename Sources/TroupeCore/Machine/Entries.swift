@@ -41,8 +41,10 @@ final class ActorEntry {
     var move: ActorMove?
     /// Envelopes up to here may have begun.
     var begunUntil: SequenceNumber = 0
-    /// The move by which it came.
-    let arrival: String?
+    /// By which move it last came from each site.
+    var arrivals: [String: String]
+    /// The source of what the record of an actor that has come forwards to it.
+    var forwarder: Int?
     /// The last number that came from the outbox of each other shard.
     var received: [Int: UInt64] = [:]
 
@@ -61,7 +63,9 @@ final class ActorEntry {
         var outstanding = 0
     }
 
-    init(_ registration: ActorRegistration, arrival: String?, incarnation: UInt64, now: Timestamp) {
+    init(
+        _ registration: ActorRegistration, arrivals: [String: String] = [:], incarnation: UInt64, now: Timestamp
+    ) {
         id = registration.id
         pool = registration.pool
         labels = registration.labels
@@ -69,7 +73,7 @@ final class ActorEntry {
         state = registration.state
         stateReferences = registration.stateReferences
         wantsActivation = registration.isEager
-        self.arrival = arrival
+        self.arrivals = arrivals
         self.incarnation = incarnation
         createdAt = now
     }

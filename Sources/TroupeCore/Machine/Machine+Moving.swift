@@ -13,6 +13,8 @@ extension MailboxMachine {
         }
         if let move = actor.move, move.phase != .refused { return .move(move) }
         if let lease = actor.lease { noteBegun(actor, lease) }
+        // One that goes back first ends all that its old record has forwarded; no more of that is taken from now on.
+        if actor.arrivals[site] != nil { actor.begunUntil = actor.lastSequence }
         actor.move = ActorMove(site: site, number: nextCounter(), phase: .leaving)
         note(.actor(id.key))
         updateReadiness(actor)
@@ -58,6 +60,10 @@ extension MailboxMachine {
         else { return .move(actor.move) }
         switch end {
         case .arrived:
+            if let forwarder = actor.forwarder, actor.arrivals[move.site] != nil {
+                settleOwed(from: forwarder)
+                actor.forwarder = nil
+            }
             move.phase = .moved
             actor.move = move
             actor.state = []
@@ -87,8 +93,10 @@ extension MailboxMachine {
                 interval: timer.interval.map { .milliseconds($0.wholeMilliseconds) }, method: timer.method,
                 arguments: timer.arguments, references: timer.references)
         }
+        let homecoming = actor.move.flatMap { actor.arrivals[$0.site] }.flatMap(Homecoming.init(arrival:))
         return .transfer(
-            ActorTransfer(id: "\(actor.move?.number ?? 0)", registration: registration, timers: timers))
+            ActorTransfer(
+                id: "\(actor.move?.number ?? 0)", registration: registration, timers: timers, homecoming: homecoming))
     }
 
     // MARK: At the new site
@@ -101,22 +109,53 @@ extension MailboxMachine {
             return .adopted(refusal: String(decoding: known.payload, as: UTF8.self))
         }
         if let there = actors[key] {
-            if there.arrival == transfer.id { return .adopted(refusal: nil) }
+            if there.arrivals[transfer.site] == transfer.id { return .adopted(refusal: nil) }
+            if let homecoming = transfer.homecoming, there.hasLeft(by: homecoming, to: transfer.site) {
+                guard there.queue.isEmpty || there.isHeld(by: homecoming.holder) else { return .notYet }
+                welcome(transfer, at: there)
+                return .adopted(refusal: nil)
+            }
             let reason = Self.refusal(of: there)
             outcomes[call] = OutcomeEntry(
                 fingerprint: 0, target: there.id, sequence: 0, watchers: [], outcome: Outcome(.pending))
             finish(call, Outcome(.deadLettered, payload: Array(reason.utf8)))
             return .adopted(refusal: reason)
         }
-        let actor = make(transfer.registration, arrival: transfer.id)
+        let actor = make(transfer.registration, arrivals: [transfer.site: transfer.id])
         for timer in transfer.timers { apply(timer, to: actor) }
         return .adopted(refusal: nil)
     }
 
+    /// Lets an actor go on here that had left: its mailbox, what it has begun and its name are as they were.
+    private mutating func welcome(_ transfer: ActorTransfer, at actor: ActorEntry) {
+        voidActivation(actor)
+        actor.arrivals[transfer.site] = transfer.id
+        // What its state referred to when it left is kept until it has the next one.
+        actor.state = transfer.registration.state
+        actor.wantsActivation = transfer.registration.isEager
+        note(.record(actor.id.key))
+        note(.state(actor.id.key))
+        stay(actor, nil)
+        for timer in transfer.timers { apply(timer, to: actor) }
+    }
+
     private static func refusal(of there: ActorEntry) -> String {
-        guard there.move?.phase == .moved else { return "there is an actor \(there.id.key) already" }
+        guard let move = there.move, move.phase == .moved else { return "there is an actor \(there.id.key) already" }
         return
-            "\(there.id.key) was moved from there, and what it is still sent there is forwarded: stop that record when "
-            + "nothing waits in its mailbox, and move again"
+            "\(there.id.key) was moved from there to site \(move.site), and what it is still sent there is forwarded: move "
+            + "it back by way of that site, or stop that record when nothing waits in its mailbox, and move again"
+    }
+}
+
+extension ActorEntry {
+    /// Whether it has left for that site by that move.
+    fileprivate func hasLeft(by homecoming: Homecoming, to site: String) -> Bool {
+        guard let move, move.phase == .moved else { return false }
+        return move.number == homecoming.number && move.site == site
+    }
+
+    fileprivate func isHeld(by holder: Homecoming.Holder?) -> Bool {
+        guard let lease, let holder else { return false }
+        return lease.worker == holder.worker && lease.epoch == holder.epoch
     }
 }

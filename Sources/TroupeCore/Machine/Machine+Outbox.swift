@@ -75,12 +75,21 @@ extension MailboxMachine {
         guard size <= limits.envelopeSizeBytesMax else {
             return refuse(envelope, "the envelope is larger than \(limits.envelopeSizeBytesMax) bytes")
         }
-        guard actor.hasRoom(count: 1, sizeBytes: size, factor: 2) else { return .full }
+        guard !isReturning(actor, to: entry.formerSite), actor.hasRoom(count: 1, sizeBytes: size, factor: 2) else {
+            return .full
+        }
         remember(entry, from: source, at: actor)
+        if entry.formerSite != nil { actor.forwarder = source }
         if let old = outcomes[envelope.id] { disown(envelope.id, old) }
         let owed = entry.wantsOutcome ? OutcomeEntry.Owed(source: source, number: entry.number) : nil
         enqueue(envelope, sizeBytes: size, to: actor, owed: owed)
         return .delivered
+    }
+
+    /// Whether the actor leaves, or has left, for the site whose record forwards what it is sent there.
+    private func isReturning(_ actor: ActorEntry, to site: String?) -> Bool {
+        guard let site, let move = actor.move else { return false }
+        return move.site == site && move.phase != .refused
     }
 
     private mutating func remember(_ entry: OutgoingEnvelope, from source: Int, at actor: ActorEntry) {

@@ -32,6 +32,11 @@ extension MailboxMachine {
         return .brought(passed.count)
     }
 
+    /// Those of what a record has forwarded here: the actor is back there, and they are stored where it is.
+    mutating func settleOwed(from source: Int) {
+        for id in owed.ids(from: source, below: .max, limit: .max) { complete(id, from: source) }
+    }
+
     /// So many at once that are named by their number only.
     package static let broughtMax = 200
 

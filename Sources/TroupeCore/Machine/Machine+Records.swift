@@ -10,7 +10,7 @@ extension ActorEntry {
     func encodedProgress() -> [UInt8] {
         var writer = CBORWriter(capacity: 64)
         // The last parts only where other shards have sent something, and where it goes or something of it has begun.
-        let isGoing = move != nil || begunUntil > 0
+        let isGoing = move != nil || begunUntil > 0 || forwarder != nil
         writer.writeArrayHeader(Self.progressCount + (isGoing ? 2 : received.isEmpty ? 0 : 1))
         writer.writeUnsigned(lastSequence)
         writer.writeUnsigned((isPaused ? 1 : 0) | (wantsActivation ? 2 : 0))
@@ -35,9 +35,10 @@ extension ActorEntry {
             }
         }
         if isGoing {
-            writer.writeArrayHeader(2)
+            writer.writeArrayHeader(forwarder == nil ? 2 : 3)
             writer.writeUnsigned(begunUntil)
             if let move { move.write(to: &writer) } else { writer.writeNull() }
+            if let forwarder { writer.writeInt(forwarder) }
         }
         return writer.bytes
     }
@@ -83,9 +84,13 @@ extension ActorEntry {
             }
         }
         if count > Self.progressCount + 1 {
-            try reader.readArray(of: 2)
+            let count = try reader.readArrayHeader()
+            guard (2...3).contains(count) else {
+                throw ExchangeError(.corrupt, "where an actor goes has \(count) parts")
+            }
             begunUntil = try reader.readUnsigned()
             move = try reader.readNullIfPresent() ? nil : ActorMove(reading: &reader)
+            if count > 2 { forwarder = try reader.readInt() }
         }
         try reader.finish()
     }

@@ -75,8 +75,8 @@ private struct ActorRecord: Codable {
     var options: ActorOptions
     var incarnation: UInt64
     var createdAt: Timestamp
-    /// The move by which it came.
-    var arrival: String?
+    /// By which move it last came from each site.
+    var arrivals: [String: String]?
 }
 
 private struct WorkerRecord: Codable {
@@ -95,7 +95,8 @@ extension MailboxMachine {
             return try encoder.encode(
                 ActorRecord(
                     id: actor.id, pool: actor.pool, labels: actor.labels, options: actor.options,
-                    incarnation: actor.incarnation, createdAt: actor.createdAt, arrival: actor.arrival))
+                    incarnation: actor.incarnation, createdAt: actor.createdAt,
+                    arrivals: actor.arrivals.isEmpty ? nil : actor.arrivals))
         case .actor(let key):
             return actors[key]?.encodedProgress()
         case .state(let key):
@@ -254,7 +255,7 @@ extension MailboxMachine {
         let registration = ActorRegistration(
             id: record.id, pool: record.pool, labels: record.labels, options: record.options, state: [])
         actors[record.id.key] = ActorEntry(
-            registration, arrival: record.arrival, incarnation: record.incarnation, now: record.createdAt)
+            registration, arrivals: record.arrivals ?? [:], incarnation: record.incarnation, now: record.createdAt)
         allKeys.insert(record.id.key)
         for (name, value) in record.labels {
             keysByLabel[Self.labelKey(name, value), default: SortedKeys()].insert(record.id.key)

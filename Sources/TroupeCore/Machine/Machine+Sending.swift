@@ -5,14 +5,14 @@ extension MailboxMachine {
     mutating func register(_ registration: ActorRegistration) -> Answer {
         let key = registration.id.key
         guard actors[key] == nil else { return .registered(.existed) }
-        make(registration, arrival: nil)
+        make(registration)
         return .registered(.created)
     }
 
     @discardableResult
-    mutating func make(_ registration: ActorRegistration, arrival: String?) -> ActorEntry {
+    mutating func make(_ registration: ActorRegistration, arrivals: [String: String] = [:]) -> ActorEntry {
         let key = registration.id.key
-        let entry = ActorEntry(registration, arrival: arrival, incarnation: nextCounter(), now: now)
+        let entry = ActorEntry(registration, arrivals: arrivals, incarnation: nextCounter(), now: now)
         actors[key] = entry
         allKeys.insert(key)
         for (name, value) in registration.labels {

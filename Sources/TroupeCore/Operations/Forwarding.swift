@@ -6,11 +6,16 @@ package struct OutgoingEnvelope: Hashable, Sendable, Codable {
     package var isRequeued: Bool
     /// Whether its outcome is kept until it has been brought to where the message came from, which is another site then.
     package var wantsOutcome: Bool
+    /// The site whose record of the actor forwards it here, since the actor has moved.
+    package var formerSite: String?
     package var envelope: Envelope
-    package init(number: UInt64, isRequeued: Bool, wantsOutcome: Bool = false, envelope: Envelope) {
+    package init(
+        number: UInt64, isRequeued: Bool, wantsOutcome: Bool = false, formerSite: String? = nil, envelope: Envelope
+    ) {
         self.number = number
         self.isRequeued = isRequeued
         self.wantsOutcome = wantsOutcome
+        self.formerSite = formerSite
         self.envelope = envelope
     }
 }
@@ -35,7 +40,8 @@ package struct OutboxPage: Hashable, Sendable, Codable {
 package enum ForwardResult: Hashable, Sendable, Codable {
     /// It is in the mailbox, or was before.
     case delivered
-    /// The mailbox has no room, also not the reserve for turns; so neither what follows to the same actor was taken.
+    /// The mailbox has no room, also not the reserve for turns, or its actor is on the way back to the site that forwards this;
+    /// so neither what follows to the same actor was taken.
     case full
     /// It will never be taken; its outcome says so.
     case refused(reason: String)

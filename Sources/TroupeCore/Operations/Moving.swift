@@ -41,18 +41,23 @@ public struct ActorMove: Hashable, Sendable, Codable {
 
 /// All that an actor is, but for its mailbox: what another site makes it from.
 package struct ActorTransfer: Hashable, Sendable, Codable {
-    /// Names the move, so that one that is asked for again is done once.
+    /// Names the move, so that one that is asked for again is done once: the site that asks, then the shard and the number there.
     package var id: String
     package var registration: ActorRegistration
     /// The timers, with what is left of them.
     package var timers: [TimerChange]
+    /// Of one that goes back to the site that it came from.
+    package var homecoming: Homecoming?
 
     package static let timersMax = 10_000
 
-    package init(id: String, registration: ActorRegistration, timers: [TimerChange]) {
+    package init(
+        id: String, registration: ActorRegistration, timers: [TimerChange], homecoming: Homecoming? = nil
+    ) {
         self.id = id
         self.registration = registration
         self.timers = timers
+        self.homecoming = homecoming
     }
 
     /// Leaves out what to count: the objects stay at the old site, and the record that stays there keeps them.
@@ -66,8 +71,41 @@ package struct ActorTransfer: Hashable, Sendable, Codable {
         }
     }
 
+    /// The site from which the actor comes.
+    package var site: String { String(id.prefix { $0 != "/" }) }
+
     /// Under this id an exchange remembers a move that it refused, as it does a call.
     package static func callID(_ id: String) -> CallID { CallID(unchecked: "@move!\(id)") }
+}
+
+/// Which record an actor comes back to.
+package struct Homecoming: Hashable, Sendable, Codable {
+    /// Who has the record's mailbox, and knows of all that waits there that the other site has not taken it.
+    package struct Holder: Hashable, Sendable, Codable {
+        package var worker: WorkerID
+        package var epoch: Epoch
+        package init(worker: WorkerID, epoch: Epoch) {
+            self.worker = worker
+            self.epoch = epoch
+        }
+    }
+
+    /// The number of the move by which the actor left.
+    package var number: UInt64
+    package var holder: Holder?
+
+    package init(number: UInt64, holder: Holder? = nil) {
+        self.number = number
+        self.holder = holder
+    }
+
+    /// - Parameter arrival: the move by which the actor came, with the number that it has there at the end.
+    package init?(arrival: String) {
+        guard let dot = arrival.lastIndex(of: "."), let number = UInt64(arrival[arrival.index(after: dot)...]) else {
+            return nil
+        }
+        self.init(number: number)
+    }
 }
 
 /// What the other site said to a move.

@@ -124,6 +124,8 @@ package enum Answer: Hashable, Sendable, Codable {
     case transfer(ActorTransfer)
     /// Why it was not taken; nil if it was, now or before.
     case adopted(refusal: String?)
+    /// The actor comes back, and the site has yet to hear of something that was sent after it: it can be asked again.
+    case notYet
     case noSuchActor
     case noSuchDeadLetter
     case noSuchWorker

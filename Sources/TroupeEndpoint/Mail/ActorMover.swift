@@ -22,9 +22,15 @@ struct ActorMover: Sendable {
     /// - Returns: whether the actor is there, so that its mail may follow.
     func run() async -> Bool {
         var failures = 0
+        var asked = 0
         while !mail.isVoid, !Task.isCancelled {
             do throws(ExchangeError) {
-                guard let end = try await ask() else { continue }
+                guard let reply = try await ask(asked) else { continue }
+                guard case .end(let end) = reply else {
+                    await pause(asked)
+                    asked += 1
+                    continue
+                }
                 let operation = Operation.endMove(worker, actor: mail.actor, epoch: mail.epoch, end)
                 guard case .move(let move) = try await shard.perform(operation) else { return false }
                 note(move)
@@ -35,10 +41,14 @@ struct ActorMover: Sendable {
                 logger.warning(
                     "an actor cannot be moved now; trying again",
                     metadata: ["actor": "\(mail.actor)", "site": "\(mail.site)", "error": "\(error)"])
-                try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(failures, 7))))
+                await pause(failures)
             }
         }
         return false
+    }
+
+    private func pause(_ attempts: Int) async {
+        try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(attempts, 7))))
     }
 
     private func note(_ move: ActorMove?) {
@@ -52,8 +62,16 @@ struct ActorMover: Sendable {
         }
     }
 
+    private enum Reply {
+        case end(MoveEnd)
+        /// It is the site that the actor came from, and has yet to hear how something ended that it has sent after it.
+        case notYet
+    }
+
     /// What the other site says; nil if the lease is over before it does.
-    private func ask() async throws(ExchangeError) -> MoveEnd? {
+    ///
+    /// - Parameter asked: how often it has said that it is to be asked again.
+    private func ask(_ asked: Int) async throws(ExchangeError) -> Reply? {
         let answer = try await shard.perform(.transfer(mail.actor))
         guard case .transfer(var transfer) = answer else {
             if case .noSuchActor = answer { return nil }
@@ -65,17 +83,17 @@ struct ActorMover: Sendable {
         let envelope: Envelope
         do {
             envelope = Envelope(
-                id: CallID(unchecked: "@move!\(transfer.id)"), kind: .request,
+                id: CallID(unchecked: "@move!\(transfer.id)" + (asked == 0 ? "" : "~\(asked)")), kind: .request,
                 target: try SiteRequest.target(mail.site), sender: watch.client.text, replyTo: watch.client,
                 method: SiteRequest.method, arguments: try CBOREncoder().encode(Operation.adopt(transfer)),
                 sentAt: clock.now())
         } catch {
-            return .refused(reason: "its record cannot be encoded: \(error)")
+            return .end(.refused(reason: "its record cannot be encoded: \(error)"))
         }
         return try await end(of: envelope)
     }
 
-    private func end(of envelope: Envelope) async throws(ExchangeError) -> MoveEnd? {
+    private func end(of envelope: Envelope) async throws(ExchangeError) -> Reply? {
         let found = Found()
         let token = watch.expect(envelope.id, of: envelope.target) { outcome in
             found.outcome.withLock { $0 = outcome }
@@ -89,20 +107,20 @@ struct ActorMover: Sendable {
         switch result {
         case .accepted: break
         case .known(let outcome):
-            if outcome.isFinal { return end(outcome) }
+            if outcome.isFinal { return reply(outcome) }
         case .full: throw ExchangeError(.refused, "the mailbox of site \(mail.site) is full")
         case .noSuchActor:
-            return .refused(
-                reason: "site '\(mail.site)' is not known here; 'troupe endpoint trust add' makes it known")
+            return .end(
+                .refused(reason: "site '\(mail.site)' is not known here; 'troupe endpoint trust add' makes it known"))
         case .tooLarge(let limitBytes):
-            return .refused(
-                reason:
-                    "its record is larger than \(limitBytes) bytes, the most between sites; keep what is large in a "
-                    + "proxy")
+            return .end(
+                .refused(
+                    reason: "its record is larger than \(limitBytes) bytes, the most between sites; keep what is large "
+                        + "in a proxy"))
         case .deadlock, .fingerprintMismatch: throw answer.unexpected("send")
         }
         while !mail.isVoid, !Task.isCancelled {
-            if let outcome = found.outcome.withLock({ $0 }) { return end(outcome) }
+            if let outcome = found.outcome.withLock({ $0 }) { return reply(outcome) }
             await mail.work.wait()
         }
         return nil
@@ -112,17 +130,19 @@ struct ActorMover: Sendable {
         let outcome = Mutex<Outcome?>(nil)
     }
 
-    private func end(_ outcome: Outcome) -> MoveEnd {
-        switch outcome.status {
-        case .committed:
-            guard let answer = try? CBORDecoder().decode(Answer.self, from: outcome.payload),
-                case .adopted(let refusal) = answer
-            else { return .refused(reason: "site \(mail.site) answers in a way that cannot be read") }
-            return refusal.map { .refused(reason: "at site \(mail.site), \($0)") } ?? .arrived
-        case .failed: return .refused(reason: RemoteFailure.message(outcome.payload))
-        case .deadLettered, .expired, .cancelled, .pending, .unknown:
-            let reason = String(decoding: outcome.payload, as: UTF8.self)
-            return .refused(reason: "site \(mail.site) was not asked: \(outcome.status.rawValue) \(reason)")
+    private func reply(_ outcome: Outcome) -> Reply {
+        guard outcome.status == .committed else { return .end(.refused(reason: refusal(outcome))) }
+        switch try? CBORDecoder().decode(Answer.self, from: outcome.payload) {
+        case .adopted(let refusal):
+            return .end(refusal.map { .refused(reason: "at site \(mail.site), \($0)") } ?? .arrived)
+        case .notYet: return .notYet
+        default: return .end(.refused(reason: "site \(mail.site) answers in a way that cannot be read"))
         }
+    }
+
+    private func refusal(_ outcome: Outcome) -> String {
+        guard outcome.status != .failed else { return RemoteFailure.message(outcome.payload) }
+        let reason = String(decoding: outcome.payload, as: UTF8.self)
+        return "site \(mail.site) was not asked: \(outcome.status.rawValue) \(reason)"
     }
 }

@@ -239,7 +239,8 @@ final class InboundMail: Sendable {
         let entries = arrivals.map {
             OutgoingEnvelope(
                 number: $0.parcel.number, isRequeued: isRequeued, wantsOutcome: $0.parcel.wantsOutcome,
-                envelope: $0.envelope)
+                // Its record of an actor that has moved here sends on what it is sent under its own name there.
+                formerSite: $0.parcel.envelope.target.site.isEmpty ? names.peer : nil, envelope: $0.envelope)
         }
         let answer = try await local.exchange.shards[shard].perform(.forward(entries, from: source))
         guard case .forwarded(let results) = answer, results.count == entries.count else {

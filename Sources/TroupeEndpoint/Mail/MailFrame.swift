@@ -45,7 +45,7 @@ struct Settlement: Hashable, Sendable, Codable {
     enum Result: Hashable, Sendable, Codable {
         /// It is in the target's mailbox, or was before.
         case taken
-        /// The mailbox has no room; nor was what follows to the same actor taken.
+        /// The mailbox has no room, or its actor is on the way back; nor was what follows to the same actor taken.
         case full
         /// It will never be taken.
         case refused(String)

@@ -57,6 +57,12 @@ struct OutboundMachine {
 
     init(site: String) { self.site = site }
 
+    /// Whether the other side has taken nothing of what waits. It takes messages in their order, so what follows one that it
+    /// has not taken it has not taken either.
+    var hasNothingAway: Bool {
+        items.allSatisfy { $0.state == .waiting } && !(items.first?.mayHaveBeenSent ?? false)
+    }
+
     /// How many envelopes are not over.
     var openCount: Int { items.count { $0.state != .ended } }
 
@@ -204,6 +210,7 @@ struct OutboundMachine {
                 }
             case .full:
                 items[index].state = .waiting
+                items[index].mayHaveBeenSent = false
                 let attempts = (holds[target]?.attempts ?? 0) + 1
                 holds[target] = Hold(until: now + .milliseconds(min(1000, 5 << min(attempts, 8))), attempts: attempts)
                 scanFrom = min(scanFrom, items[index].queued.sequence)

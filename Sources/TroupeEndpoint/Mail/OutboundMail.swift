@@ -75,6 +75,9 @@ final class OutboundMail: Sendable {
     /// How many messages and calls are not over.
     var openCount: Int { machine.withLock { $0.openCount } }
 
+    /// Whether it is known of all that waits that the other side has not taken it.
+    var hasNothingAway: Bool { !isVoid && machine.withLock { $0.hasNothingAway } }
+
     func void() {
         voidness.store(true, ordering: .releasing)
         toSend.poke()

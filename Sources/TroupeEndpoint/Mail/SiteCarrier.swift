@@ -56,6 +56,13 @@ final class SiteCarrier: Sendable {
     /// What may be sent.
     var mails: [OutboundMail] { held.filter(\.isOpen) }
 
+    /// The lease of the mailbox of an actor that comes home; nil unless it is known that nothing of what waits there has been
+    /// taken at the other site.
+    func holder(of actor: ActorID) -> Homecoming.Holder? {
+        guard let mail = state.withLock({ $0.mails[actor.key] }), mail.hasNothingAway else { return nil }
+        return Homecoming.Holder(worker: id, epoch: mail.epoch)
+    }
+
     /// Carries until the task is cancelled, and then gives the mailboxes back.
     func run() async {
         await withTaskGroup(of: Void.self) { group in

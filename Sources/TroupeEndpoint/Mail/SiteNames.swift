@@ -129,6 +129,8 @@ struct SiteNames: Sendable {
         var transfer = transfer
         transfer.id = try CallID(checking: "\(peer)/\(transfer.id)").text
         transfer.dropReferences()
+        // Only this site knows that.
+        transfer.homecoming?.holder = nil
         return transfer
     }
 

@@ -50,7 +50,6 @@ package final class Endpoint: Service {
     private let local: LocalSite
     private let objects: ObjectServer
     private let transfers: ObjectTransfers?
-    private let carriers: [SiteCarrier]
     private let changes = Nudge()
     private let paths: Paths
 
@@ -69,18 +68,14 @@ package final class Endpoint: Service {
         self.logger = logger
         credentials = try LinkCredentials(configuration.key)
         clock = try await ExchangeTime(of: exchange.shards[0])
+        let changes = changes
         local = LocalSite(
             name: configuration.site, key: configuration.key, exchange: exchange, clock: clock,
-            options: configuration.options, logger: logger)
+            options: configuration.options, logger: logger
+        ) { changes.poke() }
         objects = ObjectServer(stores: configuration.stores, logger: logger)
         transfers = try configuration.copies.map { copies throws(EndpointError) in
             try ObjectTransfers(copies, logger: logger)
-        }
-        let changes = changes
-        let clock = clock
-        let watch = local.watch
-        carriers = exchange.shards.indices.map { index in
-            SiteCarrier(index: index, of: exchange, watch: watch, clock: clock, logger: logger) { changes.poke() }
         }
         paths = Paths(
             key: configuration.key, credentials: credentials, ice: configuration.ice,
@@ -109,7 +104,7 @@ package final class Endpoint: Service {
             group.addTask { await self.clock.keep() }
             group.addTask { await self.local.used.run { [weak self] site in try? self?.peer(at: site) } }
             if let transfers { group.addTask { await transfers.run() } }
-            for carrier in carriers { group.addTask { await carrier.run() } }
+            for carrier in local.carriers { group.addTask { await carrier.run() } }
             let arrivals = AsyncStream<Peer>.makeStream()
             group.addTask {
                 await withDiscardingTaskGroup { peers in
@@ -274,7 +269,7 @@ package final class Endpoint: Service {
     /// Gives each peer the mail that is held for it.
     private func distribute() async {
         while !Task.isCancelled {
-            let mails = Dictionary(grouping: carriers.flatMap(\.mails)) { $0.site }
+            let mails = Dictionary(grouping: local.carriers.flatMap(\.mails)) { $0.site }
             for peer in state.withLock({ Array($0.peers.values) }) { peer.setMails(mails[peer.trusted.site] ?? []) }
             await changes.wait()
         }

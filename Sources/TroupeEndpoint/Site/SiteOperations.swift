@@ -4,8 +4,13 @@ import TroupeCore
 /// Performs what other sites ask of this one's exchange (``SiteRequest``), over all of its shards.
 struct SiteOperations: Sendable {
     private let exchange: Exchange
+    /// Who holds mailboxes at each shard.
+    private let carriers: [SiteCarrier]
 
-    init(exchange: Exchange) { self.exchange = exchange }
+    init(exchange: Exchange, carriers: [SiteCarrier]) {
+        self.exchange = exchange
+        self.carriers = carriers
+    }
 
     /// Performs what another site asks for, as far as the policy lets it.
     ///
@@ -70,7 +75,11 @@ struct SiteOperations: Sendable {
     private func answer(_ operation: Operation, _ names: SiteNames) async throws(ExchangeError) -> Answer {
         switch operation {
         case .register(let registration): return try await ask(registration.id, operation)
-        case .adopt(let transfer): return try await ask(transfer.registration.id, operation)
+        case .adopt(var transfer):
+            let actor = transfer.registration.id
+            let shard = Exchange.index(of: actor, count: exchange.shards.count)
+            transfer.homecoming?.holder = carriers[shard].holder(of: actor)
+            return try await ask(actor, .adopt(transfer))
         case .stat(let actor), .state(let actor), .peek(let actor, _, _), .pause(let actor, _), .terminate(let actor),
             .editState(let actor, _), .deadLetters(let actor, _, _), .requeue(let actor, _), .discard(let actor, _),
             .divert(let actor, _):

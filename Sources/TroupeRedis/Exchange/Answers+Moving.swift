@@ -18,9 +18,11 @@ extension Answer {
             stateReferences: try row.texts(), isEager: try row.flag())
         let number = try row.number()
         let timers = try row.rows { row throws(ExchangeError) in try timer(&row) }
+        let arrival = try row.optional { row throws(ExchangeError) in try row.text() }
         return ActorTransfer(
             id: "\(number)", registration: registration,
-            timers: timers.sorted { $0.name.precedesInBytes($1.name) }.map(\.change))
+            timers: timers.sorted { $0.name.precedesInBytes($1.name) }.map(\.change),
+            homecoming: arrival.flatMap(Homecoming.init(arrival:)))
     }
 
     private static func timer(_ row: inout ReplyRow) throws(ExchangeError) -> (name: String, change: TimerChange) {

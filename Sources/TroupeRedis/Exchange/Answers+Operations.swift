@@ -39,6 +39,7 @@ extension Answer {
         case .divert, .endMove:
             var row = try ReplyRow(reply)
             return .move(try row.move())
+        case .adopt where reply.text == "notyet": return .notYet
         case .adopt:
             var row = try ReplyRow(reply)
             return .adopted(refusal: row.isAtEnd ? nil : try row.text())

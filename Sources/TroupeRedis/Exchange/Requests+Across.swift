@@ -31,6 +31,7 @@ extension ScriptCall {
                         writer.put("number", entry.number)
                         writer.put("requeued", entry.isRequeued)
                         writer.put("wanted", entry.wantsOutcome)
+                        writer.put("former", entry.formerSite)
                         writer.put("first", first)
                     }
                 }

@@ -4,10 +4,20 @@ extension ScriptCall {
     static func ofCaller(_ operation: Operation) -> ScriptCall {
         ScriptCall(.callers, operation) { writer in
             switch operation {
-            case .register(let registration): put(registration, arrival: nil, to: &writer)
+            case .register(let registration): put(registration, to: &writer)
             case .adopt(let transfer):
-                put(transfer.registration, arrival: transfer.id, to: &writer)
+                put(transfer.registration, to: &writer)
+                writer.put("arrival", transfer.id)
+                writer.put("site", transfer.site)
                 writer.put("call", ActorTransfer.callID(transfer.id).text)
+                if let homecoming = transfer.homecoming {
+                    // Exact in the scripts' numbers.
+                    writer.put("left", min(homecoming.number, 1 << 53))
+                    if let holder = homecoming.holder {
+                        writer.put("holder", holder.worker.text)
+                        writer.put("epoch", holder.epoch)
+                    }
+                }
                 writer.put("timers", transfer.timers) { writer, change in
                     writer.map { put(change, to: &$0) }
                 }
@@ -32,9 +42,7 @@ extension ScriptCall {
         }
     }
 
-    private static func put(
-        _ registration: ActorRegistration, arrival: String?, to writer: inout RequestWriter
-    ) {
+    private static func put(_ registration: ActorRegistration, to writer: inout RequestWriter) {
         writer.put("key", registration.id.key)
         writer.put("eager", registration.isEager)
         writer.put("refs", registration.stateReferences)
@@ -51,7 +59,6 @@ extension ScriptCall {
             writer.put("backoffMax", options.backoffMax.wholeMilliseconds)
             writer.put("reentrant", options.isReentrant)
             writer.put("labels", registration.labels.map { label($0.key, $0.value) })
-            writer.put("arrival", arrival)
         }
     }
 

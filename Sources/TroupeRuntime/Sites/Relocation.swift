@@ -63,12 +63,9 @@ package struct Relocation: Sendable {
         } catch {
             throw TroupeError(.notMoved, "\(actor) stays: \(error.message)")
         }
-        guard case .stat(let found) = answer else { return }
-        let remedy =
-            found.move?.phase == .moved
-            ? "it was moved from there; stop that record when nothing waits in its mailbox, and move again"
-            : "there is one of that name already"
-        throw TroupeError(.notMoved, "\(actor) stays: at site \(site), \(remedy)")
+        // Whether one that was moved from there may come back, that site decides when it is asked.
+        guard case .stat(let found) = answer, found.move?.phase != .moved else { return }
+        throw TroupeError(.notMoved, "\(actor) stays: at site \(site), there is one of that name already")
     }
 
     private func giveUp(after time: Duration?, _ stat: ActorStat) async throws {

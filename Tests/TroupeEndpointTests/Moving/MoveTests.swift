@@ -66,6 +66,65 @@ struct MoveTests {
         #expect(try await pair.callerA.find(Notebook.self, at: "lab-b").map(\.id.name) == ["book"])
     }
 
+    @Test("one that goes and comes back under load is where it was, and its callers have seen nothing of it")
+    func thereAndBack() async throws {
+        let pair = try await Pair()
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let there = try pair.callerB.handle(Notebook.self, named: "book")
+        let fromB = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
+        let secondA = try await pair.a.join()
+        let load = NumberedLoad(
+            callers: [
+                (pair.callerA, book), (secondA, try secondA.handle(Notebook.self, named: "book")),
+                (pair.callerB, fromB),
+            ], countEach: 400)
+        async let running: Void = load.run()
+        for round in 1...3 {
+            try await eventually("the load runs") { load.progress.value > 100 * round }
+            try await pair.callerA.move(book, to: "lab-b")
+            #expect(try await pair.stat(book.id, at: pair.b).move == nil)
+            try await pair.callerB.move(there, to: "lab-a")
+            let stat = try await pair.stat(book.id, at: pair.a)
+            #expect(stat.move == nil && stat.status != .moved)
+        }
+        try await running
+        // Behind all that was sent by way of both sites.
+        #expect(load.complaints(about: try await fromB.entries()) == [])
+        #expect(load.complaints(about: try await book.entries()) == [])
+        // Its record at the other site forwards now.
+        #expect(load.complaints(about: try await there.entries()) == [])
+        try await eventually("nothing is owed to the first site") {
+            guard case .shardStat(let stat) = try await pair.b.shards[0].perform(.shardStat) else { return false }
+            return stat.owedCount == 0
+        }
+    }
+
+    @Test("one that goes back ends there what it was sent from home, and the rest waits for it at home")
+    func holdsWhatComes() async throws {
+        let pair = try await Pair()
+        let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
+        let book = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let remoteBook = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
+        try await pair.callerA.move(clockwork, to: "lab-b")
+        let gate = "holdsWhatComes"
+        let first = Task { try await clockwork.work(1, remoteBook, gate) }
+        try await eventually("the turn has begun") { WorkGate.named(gate).arrivedCount == 1 }
+        let there = try pair.callerB.handle(Clockwork.self, named: "clock")
+        async let moving: Void = pair.callerB.move(there, to: "lab-a")
+        try await eventually("it is to leave") { try await pair.stat(there.id, at: pair.b).move != nil }
+        let second = Task { try await clockwork.work(2, remoteBook, gate) }
+        try await eventually("the second one waits at home") {
+            try await pair.stat(clockwork.id, at: pair.a).queuedCount == 2
+        }
+        #expect(try await pair.stat(there.id, at: pair.b).queuedCount == 1)
+        WorkGate.named(gate).open()
+        #expect(try await first.value == 1)
+        try await moving
+        #expect(try await second.value == 2)
+        #expect(try await clockwork.done() == [1, 2])
+        #expect(try await book.entries() == [1, 2])
+    }
+
     @Test("endpoints that end again and again during the move cost nothing but time")
     func restarts() async throws {
         let a = Site("lab-a")
@@ -94,8 +153,25 @@ struct MoveTests {
             atB = try await b.startEndpoint(trusting: [a.trusted()], port: address)
         }
         try await moving
+        let callerB = try await b.join()
+        let there = try callerB.handle(Notebook.self, named: "book")
+        async let returning: Void = callerB.move(there, to: "lab-a")
+        try await eventually("the way back has begun") {
+            guard case .stat(let stat) = try await b.shards[0].perform(.stat(book.id)) else { return false }
+            return stat.move != nil
+        }
+        for _ in 1...2 {
+            atB.task.cancel()
+            _ = await atB.task.result
+            atB = try await b.startEndpoint(trusting: [a.trusted()], port: address)
+            atA.task.cancel()
+            _ = await atA.task.result
+            atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+        }
+        try await returning
         try await running
         #expect(load.complaints(about: try await book.entries()) == [])
+        #expect(load.complaints(about: try await there.entries()) == [])
     }
 
     @Test("a turn that runs ends where it began, and what it called is called once")
@@ -152,7 +228,7 @@ struct MoveTests {
         await #expect(throws: Unwilling(reason: "not today")) { try await book.fail() }
     }
 
-    @Test("an actor moves on to a third site, its first handles follow, and it does not move back while they do")
+    @Test("an actor moves on to a third site, its first handles follow, and it comes back as it went")
     func chain() async throws {
         let pair = try await Pair()
         let c = Site("lab-c")
@@ -166,15 +242,13 @@ struct MoveTests {
         #expect(try await book.note(1) == 1)
         try await pair.callerA.move(book, to: "lab-b")
         #expect(try await book.note(2) == 2)
-        let back = await #expect(throws: TroupeError.self) { try await pair.callerB.move(book.id, to: "lab-a") }
-        #expect(back?.code == .notMoved)
-        #expect(back?.message.contains("moved from there") == true)
         #expect(try await book.note(3) == 3)
         try await pair.callerB.move(book.id, to: "lab-c")
         #expect(try await book.note(4) == 4)
         let id = try await pair.callerA.tell(book) { try await $0.note(5) }
         #expect(try await book.entries() == [1, 2, 3, 4, 5])
-        let there = try await c.join().handle(Notebook.self, named: "book")
+        let callerC = try await c.join()
+        let there = try callerC.handle(Notebook.self, named: "book")
         #expect(try await there.entries() == [1, 2, 3, 4, 5])
         // As far as the first site may ask there.
         let endpointA = pair.endpointA
@@ -186,6 +260,16 @@ struct MoveTests {
         try await endpointA.update(trustA)
         let outcome = try await pair.callerA.outcome(of: id, on: book.id, waiting: .seconds(20))
         #expect(try await pair.callerA.decode(Int.self, from: outcome) == 5)
+        // It comes back by the way that it went.
+        let across = await #expect(throws: TroupeError.self) { try await callerC.move(there.id, to: "lab-a") }
+        #expect(across?.code == .notMoved)
+        #expect(across?.message.contains("moved from there to site lab-b") == true)
+        try await callerC.move(there.id, to: "lab-b")
+        try await pair.callerB.move(there.id, to: "lab-a")
+        #expect(try await pair.stat(book.id, at: pair.a).move == nil)
+        #expect(try await book.entries() == [1, 2, 3, 4, 5])
+        #expect(try await there.entries() == [1, 2, 3, 4, 5])
+        try await pair.callerA.move(book, to: "lab-b")
         // When the record that forwards has gone, the name is free again.
         try await pair.callerA.terminate(book.id)
         let nobody = await #expect(throws: TroupeError.self) { try await book.note(6) }

@@ -110,6 +110,12 @@ enum Across {
           actor.isChanged = true
         end
 
+        -- Whether the actor leaves, or has left, for the site whose record forwards what it is sent there.
+        local function isReturning(actor, site)
+          local move = actor.live.move
+          return site and move and move.site == site and move.phase ~= 'refused'
+        end
+
         -- Decides the call, so that a second bearer of the same message finds it decided.
         local function refuse(header, reason)
           if not liveOutcome(header.id) then
@@ -136,8 +142,9 @@ enum Across {
           if header.size > limits.envelopeSizeBytesMax then
             return refuse(header, 'the envelope is larger than ' .. limits.envelopeSizeBytesMax .. ' bytes')
           end
-          if not hasRoom(actor, 1, header.size, 2) then return { 'full' } end
+          if isReturning(actor, entry.former) or not hasRoom(actor, 1, header.size, 2) then return { 'full' } end
           remember(actor, entry.number)
+          if entry.former then actor.live.forwarder = request.from end
           if known then disown(header.id, known) end
           header.owed = entry.wanted and { request.from, entry.number } or nil
           enqueue(blob(entry.first), header, blob(entry.first + 1), actor)
@@ -159,20 +166,11 @@ enum Across {
         end
 
         -- Outcomes have reached the site that waited for them.
-        local function broughtTo(id)
-          local entry = liveOutcome(id)
-          if not entry or not entry.status or not entry.owed or entry.owed[1] ~= request.from then return end
-          -- The other site has yet to say what it goes on using.
-          extendHolds(entry.refs, now + limits.outcomeRetention)
-          disown(id, entry)
-          complete(id, entry)
-        end
-
         function operations.brought()
           local passed = call('ZRANGEBYSCORE', base .. ':owed:' .. text(request.from), '-inf', '(' .. text(request.below),
             'LIMIT', 0, limits.broughtMax)
-          for _, id in ipairs(request.ids) do broughtTo(id) end
-          for _, id in ipairs(passed) do broughtTo(id) end
+          for _, id in ipairs(request.ids) do letGo(id, request.from) end
+          for _, id in ipairs(passed) do letGo(id, request.from) end
           return #passed
         end
 

@@ -28,6 +28,9 @@ enum Moving {
           return move and { move.site, move.number, move.phase, move.reason or false } or false
         end
 
+        -- The move by which it last came from that site.
+        local function arrivalFrom(actor, site) return actor.live.arrivals and actor.live.arrivals[site] end
+
         -- What has been delivered may have begun, and is to end under the same ids.
         local function noteBegun(actor, lease)
           if lease.outstanding == 0 or isCarried(actor) then return end
@@ -94,6 +97,8 @@ enum Moving {
             if isLeaving(actor) then stay(actor, nil) end
           elseif not live.move or live.move.phase == 'refused' then
             if live.lease then noteBegun(actor, live.lease) end
+            -- One that goes back first ends all that its old record has forwarded; no more of that is taken from now on.
+            if arrivalFrom(actor, request.site) then live.begun = live.last end
             live.move = { site = request.site, number = nextCounter(), phase = 'leaving' }
             actor.isChanged = true
             updateReadiness(actor)
@@ -114,6 +119,12 @@ enum Moving {
             move.phase, move.reason = 'refused', blob(request.refusal)
             stay(actor, move)
           else
+            if live.forwarder and arrivalFrom(actor, move.site) then
+              for _, id in ipairs(call('ZRANGE', base .. ':owed:' .. text(live.forwarder), 0, -1)) do
+                letGo(id, live.forwarder)
+              end
+              live.forwarder = nil
+            end
             -- What went along with it is kept by the record that stays.
             local refs = stateReferences(actor)
             for _, packed in ipairs(live.timers and call('HVALS', base .. ':timers:' .. actor.key) or {}) do

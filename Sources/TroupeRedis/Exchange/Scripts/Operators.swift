@@ -168,7 +168,7 @@ enum Operators {
               timer.arguments, timer.refs or {} })
           end
           return { actor.fixed.id, about, state, stateReferences(actor), live.wants and 1 or 0,
-            live.move and live.move.number or 0, timers }
+            live.move and live.move.number or 0, timers, live.move and arrivalFrom(actor, live.move.site) or false }
         end
 
         -- Walks the index of the label, or of all actors, in which a type's actors are neighbours.

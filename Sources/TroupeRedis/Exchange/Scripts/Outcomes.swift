@@ -128,6 +128,16 @@ enum Outcomes {
           completed[#completed + 1] = completionOf(id, entry)
         end
 
+        -- An outcome has reached the site that waited for it, which is where that source is.
+        local function letGo(id, source)
+          local entry = liveOutcome(id)
+          if not entry or not entry.status or not entry.owed or entry.owed[1] ~= source then return end
+          -- The other site has yet to say what it goes on using.
+          extendHolds(entry.refs, now + limits.outcomeRetention)
+          disown(id, entry)
+          complete(id, entry)
+        end
+
         -- Makes a pending outcome final, and tells its watchers; `refs` are the objects of its result.
         local function finish(id, status, payload, outcome, refs)
           local entry = outcome or readOutcome(id)

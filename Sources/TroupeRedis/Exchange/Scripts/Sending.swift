@@ -153,7 +153,7 @@ enum Sending {
           local fixed = request.fixed
           fixed.incarnation, fixed.created = nextCounter(), now
           local live = { last = 0, count = 0, size = 0, dead = 0, wants = request.eager or nil,
-            refers = #request.refs > 0 or nil }
+            refers = #request.refs > 0 or nil, arrivals = request.arrival and { [request.site] = request.arrival } }
           call('HSET', base .. ':actor:' .. key, 'fixed', cmsgpack.pack(fixed), 'live', cmsgpack.pack(live),
             'about', blob(1), 'state', blob(2), 'refs', cmsgpack.pack(request.refs))
           actors[key] = { key = key, fixed = fixed, live = live }
@@ -170,11 +170,36 @@ enum Sending {
         end
 
         local function refusalOf(there)
-          if not there.live.move or there.live.move.phase ~= 'moved' then
-            return 'there is an actor ' .. there.key .. ' already'
-          end
-          return there.key .. ' was moved from there, and what it is still sent there is forwarded: stop that record '
+          local move = there.live.move
+          if not move or move.phase ~= 'moved' then return 'there is an actor ' .. there.key .. ' already' end
+          return there.key .. ' was moved from there to site ' .. move.site
+            .. ', and what it is still sent there is forwarded: move it back by way of that site, or stop that record '
             .. 'when nothing waits in its mailbox, and move again'
+        end
+
+        -- Whether it has left by the move that the request names, and the one who asks is the site to which it went.
+        local function hasLeft(there)
+          local move = there.live.move
+          return request.left and move and move.phase == 'moved' and move.number == request.left
+            and move.site == request.site
+        end
+
+        local function isHeld(there)
+          local lease = there.live.lease
+          return lease and lease.worker == request.holder and lease.epoch == request.epoch
+        end
+
+        -- Lets an actor go on here that had left: its mailbox, what it has begun and its name are as they were.
+        local function welcome(there)
+          local live = there.live
+          voidActivation(there)
+          -- What its state referred to when it left is kept until it has the next one.
+          there.state = { 'state', blob(2) }
+          live.arrivals = live.arrivals or {}
+          live.arrivals[request.site] = request.arrival
+          live.wants, live.move, there.isChanged = request.eager or nil, nil, true
+          deliverMore(there)
+          updateReadiness(there)
         end
 
         -- Makes an actor that comes from another site; asked again for the same move, answers alike.
@@ -183,7 +208,13 @@ enum Sending {
           if known and known.status == 'deadLettered' then return { known.payload } end
           local there = loadActor(request.key)
           if there then
-            if there.fixed.arrival == request.fixed.arrival then return {} end
+            if arrivalFrom(there, request.site) == request.arrival then return {} end
+            if hasLeft(there) then
+              if there.live.count > 0 and not isHeld(there) then return 'notyet' end
+              welcome(there)
+              for _, change in ipairs(request.timers) do applyTimer(change, there) end
+              return {}
+            end
             local reason = refusalOf(there)
             savePending(request.call, { fingerprint = '0', target = there.fixed.id, sequence = 0, watchers = {} })
             finish(request.call, 'deadLettered', reason)
