@@ -130,8 +130,9 @@ struct MoveTests {
         let a = Site("lab-a")
         let b = Site("lab-b")
         var atB = try await b.startEndpoint(trusting: [a.trusted()])
-        let address = atB.status.listens[0]
-        var atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+        let addressB = atB.status.listens[0]
+        var atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)])
+        let addressA = atA.status.listens[0]
         _ = try await a.startWorker()
         _ = try await b.startWorker()
         let caller = try await a.join()
@@ -147,10 +148,10 @@ struct MoveTests {
         for _ in 1...3 {
             atA.task.cancel()
             _ = await atA.task.result
-            atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+            atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)], port: addressA)
             atB.task.cancel()
             _ = await atB.task.result
-            atB = try await b.startEndpoint(trusting: [a.trusted()], port: address)
+            atB = try await b.startEndpoint(trusting: [a.trusted(at: addressA)], port: addressB)
         }
         try await moving
         let callerB = try await b.join()
@@ -163,10 +164,10 @@ struct MoveTests {
         for _ in 1...2 {
             atB.task.cancel()
             _ = await atB.task.result
-            atB = try await b.startEndpoint(trusting: [a.trusted()], port: address)
+            atB = try await b.startEndpoint(trusting: [a.trusted(at: addressA)], port: addressB)
             atA.task.cancel()
             _ = await atA.task.result
-            atA = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
+            atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)], port: addressA)
         }
         try await returning
         try await running
