@@ -21,17 +21,35 @@ struct MoveKillTests {
             callers: [
                 (callerA, book), (second, try second.handle(Notebook.self, named: "book")),
                 (callerB, fromB),
-            ], countEach: 150)
+            ], countEach: 250)
         async let running: Void = load.run()
         try await eventually("the load runs") { load.progress.value > 60 }
-        // Who asks for the move goes, too: the exchange knows of it.
-        let words = ["actor", "move", "Notebook/book", "--to", "lab-b", "--timeout", "2m", "--json"]
-        let asking = try sites.command(words, at: 0)
+        try await move("lab-b", from: (0, callerA), of: sites, under: load)
+        // And while what came meanwhile is carried.
+        try sites.killEndpoint(0)
+        // And back.
+        try await move("lab-a", from: (1, callerB), of: sites, under: load)
+        try sites.killEndpoint(1)
+        try await running
+        // Behind all that was sent by way of both sites.
+        let entries = try await Troupe.withDeadline(.none) { try await fromB.entries() }
+        #expect(load.complaints(about: entries) == [])
+        #expect(load.complaints(about: try await book.entries()) == [])
+        let there = try callerB.handle(Notebook.self, named: "book")
+        #expect(load.complaints(about: try await there.entries()) == [])
+    }
+
+    /// Moves it, while endpoints are killed. Who asks for the move goes, too: the exchange knows of it.
+    private func move(
+        _ site: String, from home: (number: Int, caller: Troupe), of sites: SiteProcesses, under load: NumberedLoad
+    ) async throws {
+        let words = ["actor", "move", "Notebook/book", "--to", site, "--timeout", "2m", "--json"]
+        let asking = try sites.command(words, at: home.number)
         defer { asking.kill() }
         func phase() async throws -> ActorMove.Phase? {
-            try await callerA.actors(ActorFilter(type: "Notebook")).first?.move?.phase
+            try await home.caller.actors(ActorFilter(type: "Notebook")).first?.move?.phase
         }
-        try await eventually("the move has begun") { try await phase() != nil }
+        try await eventually("the move to \(site) has begun") { try await phase() != nil }
         asking.kill()
         for round in 0..<4 {
             try sites.killEndpoint(round % 2)
@@ -40,18 +58,9 @@ struct MoveKillTests {
                 try await phase() == .moved || load.progress.value > done
             }
         }
-        let again = try sites.command(words, at: 0)
+        let again = try sites.command(words, at: home.number)
         #expect(
-            again.line() == #"{"id":"Notebook/book","movedID":"troupe://lab-b/Notebook/book","site":"lab-b"}"#)
+            again.line() == #"{"id":"Notebook/book","movedID":"troupe://\#(site)/Notebook/book","site":"\#(site)"}"#)
         #expect(again.wait() == .exited(0))
-        // And while what came meanwhile is carried.
-        try sites.killEndpoint(0)
-        try await running
-        // Behind all that was sent by way of both sites.
-        let entries = try await Troupe.withDeadline(.none) { try await fromB.entries() }
-        #expect(load.complaints(about: entries) == [])
-        #expect(load.complaints(about: try await book.entries()) == [])
-        let there = try callerB.handle(Notebook.self, named: "book")
-        #expect(load.complaints(about: try await there.entries()) == [])
     }
 }

@@ -46,10 +46,14 @@ final class SiteProcesses: Sendable {
         ]
         let ids = try zip(homes, settings).map { try $0.make($1) }
         var trusts = [TrustFile(), TrustFile()]
-        trusts[0].set(TrustedPeer(site: "lab-b", id: ids[1]))
-        var peer = TrustedPeer(site: "lab-a", id: ids[0], addresses: ["127.0.0.1:\(port)"])
-        peer.policy.operations = .spawn
-        trusts[1].set(peer)
+        var peers = [
+            TrustedPeer(site: "lab-b", id: ids[1]),
+            TrustedPeer(site: "lab-a", id: ids[0], addresses: ["127.0.0.1:\(port)"]),
+        ]
+        for number in peers.indices {
+            peers[number].policy.operations = .spawn
+            trusts[number].set(peers[number])
+        }
         for (home, trust) in zip(homes, trusts) { try home.write(trust) }
         let command = try BrokerProcess.executable
         endpoints = homes.map { home in
