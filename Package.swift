@@ -60,7 +60,7 @@ let package = Package(
             ].map { .linkedLibrary($0) }),
         .target(name: "CTroupeSections"),
         .target(name: "CBOR", swiftSettings: strict),
-        .target(name: "TroupeCore", dependencies: ["CBOR"] + collections, swiftSettings: strict),
+        .target(name: "TroupeCore", dependencies: ["CBOR", logging] + collections, swiftSettings: strict),
         .target(name: "TroupeStore", dependencies: ["CBOR"], swiftSettings: strict),
         .target(
             name: "TroupeRuntime",

@@ -14,8 +14,7 @@ final class SiteConnector: Connector {
     /// Parts of one object that are asked for at a time.
     private static let partsAtOnce = 4
     private static let objectSizeBytesMax = 4 << 30
-    private static let pauseMin = Duration.milliseconds(50)
-    private static let pauseMax = Duration.seconds(1)
+    private static let backOff = BackOff(first: .milliseconds(50))
     /// The endpoint answers before this time even while it waits.
     private static let answerTime = Duration.seconds(30)
     /// So much longer is an answer waited for than the site, to hear why.
@@ -103,7 +102,7 @@ final class SiteConnector: Connector {
             site: site, store: store, key: key, from: range.lowerBound, count: range.count, isWhole: isWhole)
         var deadline = ContinuousClock.now + wait
         var sizeBytesHere = 0
-        var pause = Self.pauseMin
+        var attempts = 0
         var failure = EndpointError(.timedOut, "it does not answer")
         while !Task.isCancelled {
             do throws(EndpointError) {
@@ -124,8 +123,8 @@ final class SiteConnector: Connector {
                 failure = error
             }
             guard ContinuousClock.now < deadline else { throw away(key, failure) }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, Self.pauseMax)
+            attempts += 1
+            try? await Task.sleep(for: Self.backOff.pause(after: attempts))
         }
         throw StoreError.cancelled("the fetch of object \(store)/\(key) of site \(site)")
     }

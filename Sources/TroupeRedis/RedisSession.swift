@@ -1,20 +1,5 @@
 internal import Synchronization
-
-/// How long to wait between attempts to connect: twice as long each time, and a random part of it, so that many
-/// clients of a server that comes back do not arrive together.
-package struct RedisBackOff: Sendable {
-    package var first = Duration.milliseconds(20)
-    package var longest = Duration.seconds(2)
-
-    package init() {}
-
-    /// The pause before attempt `number`, the first attempt having number 0 and no pause.
-    func pause(before number: Int) -> Duration {
-        guard number > 0 else { return .zero }
-        let full = min(first * (1 << min(number - 1, 20)), longest)
-        return full * Double.random(in: 0.5...1)
-    }
-}
+internal import TroupeCore
 
 /// A connection that is made anew when it is lost. At most one attempt is under way at a time, and only while somebody
 /// waits for it; each caller waits up to a deadline of its own.
@@ -38,10 +23,10 @@ package final class RedisSession: Sendable {
     private static let soundAfter = Duration.seconds(1)
     /// How many that did not may lengthen the pause before the next one: the server did answer each time.
     private static let shortLivesMax = 3
+    static let backOff = BackOff(longest: .seconds(2))
 
     package let configuration: RedisConfiguration
     private let loop: RedisLoop
-    private let backOff: RedisBackOff
     private let onConnect: ConnectHook
     private let locator: RedisLocator
     private let state = Mutex(State())
@@ -49,12 +34,11 @@ package final class RedisSession: Sendable {
     /// - Parameter locator: finds the server if the configuration does not name it; see `RedisConfiguration.Topology`.
     package init(
         _ configuration: RedisConfiguration, locator: RedisLocator? = nil, loop: RedisLoop = .shared,
-        backOff: RedisBackOff = RedisBackOff(), onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
+        onConnect: @escaping ConnectHook = { _ throws(RedisError) in }
     ) {
         self.configuration = configuration
         self.locator = locator ?? RedisLocator(configuration, tag: "", loop: loop)
         self.loop = loop
-        self.backOff = backOff
         self.onConnect = onConnect
     }
 
@@ -178,7 +162,7 @@ package final class RedisSession: Sendable {
     private func connectForWaiters() async {
         while let attempt = nextAttempt() {
             // A cancelled pause just ends early; the attempt after it then fails as cancelled.
-            try? await Task.sleep(for: backOff.pause(before: attempt))
+            try? await Task.sleep(for: Self.backOff.randomPause(after: attempt))
             do throws(RedisError) {
                 let connection = try await locator.connect()
                 try await onConnect(connection)

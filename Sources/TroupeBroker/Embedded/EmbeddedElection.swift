@@ -1,4 +1,5 @@
 import Glibc
+import TroupeCore
 
 /// Which process is the broker of an `embedded:` exchange: the one that holds the lock of the directory.
 ///
@@ -23,7 +24,7 @@ package enum EmbeddedElection {
         let socketPath = place.socketPath
         if place.socketDirectory != place.directory { try FileSystem.makePrivateDirectory(place.socketDirectory) }
         try FileSystem.removeSocket(socketPath)
-        let notice = Notice(socketPath: socketPath, process: getpid(), host: FileSystem.hostName)
+        let notice = Notice(socketPath: socketPath, process: getpid(), host: HostName.current)
         try FileSystem.replace(place.noticePath, with: notice.bytes)
         return .leader(EmbeddedLeadership(place, socketPath, lock))
     }
@@ -33,7 +34,7 @@ package enum EmbeddedElection {
         guard FileSystem.exists(place.noticePath), let notice = Notice(try FileSystem.read(place.noticePath)) else {
             return .follower(socketPath: place.socketPath)
         }
-        guard notice.host == FileSystem.hostName else {
+        guard notice.host == HostName.current else {
             throw BrokerError(
                 .busy,
                 "\(place.directory) is served by process \(notice.process) on host \(notice.host); an embedded exchange is for one host: use a broker at tcp:// or tls+tcp://."

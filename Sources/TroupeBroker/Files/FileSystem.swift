@@ -94,14 +94,4 @@ enum FileSystem {
         let text = unsafe String(cString: value)
         return text.isEmpty ? nil : text
     }
-
-    static var hostName: String {
-        unsafe String(
-            decoding: [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
-                let named = unsafe buffer.withMemoryRebound(to: CChar.self) {
-                    unsafe gethostname($0.baseAddress!, 255) == 0
-                }
-                count = named ? unsafe buffer.firstIndex(of: 0) ?? 255 : 0
-            }, as: UTF8.self)
-    }
 }

@@ -1,3 +1,5 @@
+import TroupeCore
+
 /// When a worker that crashed is started again: after waits that double; one that lived long
 /// enough is trusted anew.
 struct RestartPolicy: Sendable, Equatable {
@@ -13,7 +15,6 @@ struct RestartPolicy: Sendable, Equatable {
     mutating func wait(afterLifetime lifetime: Duration) -> Duration {
         if lifetime >= stableAfter { crashCount = 0 }
         crashCount += 1
-        let doubled = firstWait * (1 << min(crashCount - 1, 16))
-        return min(doubled, longestWait)
+        return BackOff(first: firstWait, longest: longestWait).pause(after: crashCount)
     }
 }

@@ -19,6 +19,8 @@ struct ActorMover: Sendable {
     let clock: any ExchangeClock
     let logger: Logger
 
+    private static let backOff = BackOff(longest: .seconds(2))
+
     /// - Returns: whether the actor is there, so that its mail may follow.
     func run() async -> Bool {
         var failures = 0
@@ -48,7 +50,7 @@ struct ActorMover: Sendable {
     }
 
     private func pause(_ attempts: Int) async {
-        try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(attempts, 7))))
+        await clock.pause(for: Self.backOff.pause(after: attempts + 1))
     }
 
     private func note(_ move: ActorMove?) {

@@ -51,6 +51,8 @@ struct OutboundMachine {
 
     /// How many parcels may be on the link unsettled.
     static let unsettledMax = 1000
+    /// For a full mailbox at the other side.
+    private static let backOff = BackOff(first: .milliseconds(10))
 
     /// How long the other side waits to hear of it that an outcome is stored, so that it hears of many at once.
     static let storedDelay = Duration.seconds(1)
@@ -212,7 +214,7 @@ struct OutboundMachine {
                 items[index].state = .waiting
                 items[index].mayHaveBeenSent = false
                 let attempts = (holds[target]?.attempts ?? 0) + 1
-                holds[target] = Hold(until: now + .milliseconds(min(1000, 5 << min(attempts, 8))), attempts: attempts)
+                holds[target] = Hold(until: now + Self.backOff.pause(after: attempts), attempts: attempts)
                 scanFrom = min(scanFrom, items[index].queued.sequence)
             case .refused(let reason):
                 refuse(index, reason)

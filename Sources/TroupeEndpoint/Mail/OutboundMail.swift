@@ -4,7 +4,7 @@ import TroupeCore
 
 /// What waits for one site, held under the lease of the site's mailbox, or of an actor's that has moved there: sent while
 /// there is a link, committed as it ends.
-final class OutboundMail: Sendable {
+final class OutboundMail: HeldActor {
     let site: String
     let actor: ActorID
     let epoch: Epoch
@@ -29,6 +29,7 @@ final class OutboundMail: Sendable {
     private let onWork = Mutex<(@Sendable () -> Void)?>(nil)
 
     private static let commitCountMax = 200
+    private static let backOff = BackOff(first: .milliseconds(40), longest: .seconds(2))
 
     init(
         _ activation: Activation, shard: any Shard, index: Int, worker: WorkerID, clock: any ExchangeClock,
@@ -153,7 +154,7 @@ final class OutboundMail: Sendable {
                 logger.warning(
                     "the ends of messages to a site cannot be committed; trying again",
                     metadata: ["site": "\(site)", "error": "\(error)"])
-                try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 20 << min(failures, 7))))
+                await clock.pause(for: Self.backOff.pause(after: failures))
                 if Task.isCancelled { return false }
             }
         }

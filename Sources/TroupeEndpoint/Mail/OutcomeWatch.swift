@@ -22,9 +22,6 @@ final class OutcomeWatch: Sendable {
     }
     private let state = Mutex(State())
 
-    private static let wait = Duration.seconds(10)
-    /// After that long an outcome that has not come is asked for by its id.
-    private static let lostAge = Duration.seconds(5)
     private static let askMax = 1000
 
     init(_ exchange: Exchange, clock: any ExchangeClock, logger: Logger) {
@@ -71,32 +68,25 @@ final class OutcomeWatch: Sendable {
     }
 
     private func read(_ index: Int) async {
-        let shard = exchange.shards[index]
-        var cursor = Cursor()
-        var failures = 0
-        while !Task.isCancelled {
-            do {
-                let receipts = try await shard.receipts(client, after: cursor, max: 1000, timeout: Self.wait)
-                cursor = receipts.cursor
-                for case .outcome(let id, let outcome) in receipts.items { complete(id, outcome) }
-                if failures > 0 || receipts.items.isEmpty { await recover(index, failures > 0 ? .zero : Self.lostAge) }
-                failures = 0
-            } catch {
-                if error.code == .closed || Task.isCancelled { return }
-                failures += 1
-                logger.warning("outcomes cannot be read; trying again", metadata: ["error": "\(error)"])
-                try? await clock.sleep(until: clock.now() + .milliseconds(min(2000, 50 << min(failures, 6))))
-            }
+        await ReplyReader(of: client, at: index, of: exchange, clock: clock, logger: logger).run(
+            waiting: waiting,
+            take: { receipt in
+                guard case .outcome(let id, let outcome) = receipt else { return }
+                // What was registered just now may not have been stored yet.
+                guard outcome.status != .unknown || isOld(id) else { return }
+                complete(id, outcome)
+            })
+    }
+
+    private func waiting(longerThan age: Duration) -> [(id: CallID, target: ActorID)] {
+        let limit = clock.now() + (.zero - age)
+        return state.withLock { state in
+            state.entries.filter { $0.value.since <= limit }.prefix(Self.askMax).map { ($0.key, $0.value.target) }
         }
     }
 
-    private func recover(_ index: Int, _ age: Duration) async {
-        let limit = clock.now() + (.zero - age)
-        let overdue = state.withLock { state in
-            state.entries.filter { $0.value.since <= limit }.prefix(Self.askMax).map { ($0.key, $0.value.target) }
-        }
-        for (id, target) in overdue where Exchange.index(of: target, count: exchange.shards.count) == index {
-            try? await ask(id, of: target)
-        }
+    private func isOld(_ id: CallID) -> Bool {
+        let limit = clock.now() + (.zero - ReplyReader.lostAge)
+        return state.withLock { state in state.entries[id].map { $0.since <= limit } ?? false }
     }
 }

@@ -20,11 +20,8 @@ final class SiteCarrier: Sendable {
     private let onChange: @Sendable () -> Void
 
     private struct State {
-        var mails: [String: OutboundMail] = [:]
-        /// Envelopes whose activation is still on its way: a lane may overtake the answer to a claim.
-        var early: [String: [(epoch: Epoch, queued: QueuedEnvelope)]] = [:]
+        var held = HeldActors<OutboundMail>()
         var registrations = 0
-        var isDraining = false
     }
     private let state = Mutex(State())
     private let toClaim = Nudge()
@@ -32,8 +29,6 @@ final class SiteCarrier: Sendable {
     /// After that long without anything an actor's mailbox is given back: there may be more of them than a worker holds.
     private static let idleTimeMax = Duration.seconds(30)
     private static let lease = Duration.seconds(3)
-    private static let laneWait = Duration.seconds(5)
-    private static let earlyMax = 10_000
     /// Envelopes of one site that may be under way, calls that wait for their outcomes among them. A claim brings as many at
     /// once.
     static let window = 1000
@@ -51,7 +46,7 @@ final class SiteCarrier: Sendable {
         self.onChange = onChange
     }
 
-    private var held: [OutboundMail] { state.withLock { Array($0.mails.values) } }
+    private var held: [OutboundMail] { state.withLock { $0.held.all } }
 
     /// What may be sent.
     var mails: [OutboundMail] { held.filter(\.isOpen) }
@@ -59,7 +54,7 @@ final class SiteCarrier: Sendable {
     /// The lease of the mailbox of an actor that comes home; nil unless it is known that nothing of what waits there has been
     /// taken at the other site.
     func holder(of actor: ActorID) -> Homecoming.Holder? {
-        guard let mail = state.withLock({ $0.mails[actor.key] }), mail.hasNothingAway else { return nil }
+        guard let mail = state.withLock({ $0.held[actor] }), mail.hasNothingAway else { return nil }
         return Homecoming.Holder(worker: id, epoch: mail.epoch)
     }
 
@@ -67,7 +62,11 @@ final class SiteCarrier: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepLease() }
-            group.addTask { await self.readLane() }
+            group.addTask {
+                await LaneReader(of: self.id, at: self.shard, clock: self.clock, logger: self.logger).run(
+                    registrations: { self.state.withLock { $0.registrations } },
+                    take: { for delivery in $0 { self.take(delivery) } })
+            }
             group.addTask { await self.claimWhenTold() }
         }
         // Unstructured, so that a cancelled carrier still gives back what it holds.
@@ -79,7 +78,7 @@ final class SiteCarrier: Sendable {
         let type = TypeDescription(
             name: ActorID.siteType, methods: [], initialState: nil, options: ActorOptions(), isEager: false)
         let registration = WorkerRegistration(
-            id: id, pools: [ActorID.carrierPool], types: [type], host: hostName(), pid: Int(getpid()),
+            id: id, pools: [ActorID.carrierPool], types: [type], host: HostName.current, pid: Int(getpid()),
             activationsMax: 10_000,
             window: Self.window, lease: Self.lease)
         _ = try await shard.perform(.registerWorker(registration))
@@ -113,7 +112,7 @@ final class SiteCarrier: Sendable {
                 if error.code == .closed { return }
                 logger.warning("the endpoint's lease could not be renewed", metadata: ["error": "\(error)"])
             }
-            try? await clock.sleep(until: clock.now() + Self.lease / 3)
+            await clock.pause(for: Self.lease / 3)
         }
     }
 
@@ -126,13 +125,7 @@ final class SiteCarrier: Sendable {
     }
 
     private func voidAll() {
-        let mails = state.withLock { state in
-            defer {
-                state.mails = [:]
-                state.early = [:]
-            }
-            return state.mails.values
-        }
+        let mails = state.withLock { $0.held.removeAll() }
         for mail in mails { mail.void() }
         if !mails.isEmpty { onChange() }
     }
@@ -172,13 +165,7 @@ final class SiteCarrier: Sendable {
     private func install(_ activation: Activation) -> OutboundMail {
         let mail = OutboundMail(
             activation, shard: shard, index: index, worker: id, clock: clock, logger: logger)
-        let key = activation.actor.key
-        let old = state.withLock { state in
-            let early = state.early.removeValue(forKey: key) ?? []
-            // Before the lane finds it: what came early comes before what comes next.
-            mail.take(early: early.filter { $0.epoch == activation.epoch }.map(\.queued))
-            return state.mails.updateValue(mail, forKey: key)
-        }
+        let old = state.withLock { $0.held.add(mail) { early in mail.take(early: early) } }
         old?.void()
         onChange()
         return mail
@@ -193,52 +180,16 @@ final class SiteCarrier: Sendable {
     }
 
     private func remove(_ mail: OutboundMail) {
-        state.withLock { state in
-            if state.mails[mail.actor.key] === mail { state.mails[mail.actor.key] = nil }
-        }
+        state.withLock { $0.held.remove(mail) }
         onChange()
     }
 
     // MARK: Lane
 
-    private func readLane() async {
-        var cursor = Cursor()
-        var registration = 0
-        var failures = 0
-        while !Task.isCancelled {
-            let current = state.withLock { $0.registrations }
-            if current == 0 {
-                try? await clock.sleep(until: clock.now() + .milliseconds(10))
-                continue
-            }
-            if current != registration {
-                registration = current
-                cursor = Cursor()
-            }
-            do {
-                let deliveries = try await shard.deliveries(id, after: cursor, max: 512, timeout: Self.laneWait)
-                cursor = deliveries.cursor
-                failures = 0
-                for delivery in deliveries.items { take(delivery) }
-            } catch {
-                if error.code == .closed || Task.isCancelled { return }
-                failures += 1
-                try? await clock.sleep(until: clock.now() + .milliseconds(min(1000, 20 << min(failures, 6))))
-            }
-        }
-    }
-
     private func take(_ delivery: Delivery) {
         switch delivery {
         case .envelope(let actor, let epoch, let queued):
-            let mail = state.withLock { state -> OutboundMail? in
-                if let mail = state.mails[actor.key], mail.epoch >= epoch { return mail.epoch == epoch ? mail : nil }
-                if (state.early[actor.key]?.count ?? 0) < Self.earlyMax {
-                    state.early[actor.key, default: []].append((epoch, queued))
-                }
-                return nil
-            }
-            mail?.enqueue([queued])
+            state.withLock { $0.held.receiver(of: queued, for: actor, epoch) }?.enqueue([queued])
         case .cancel(let actor, let epoch, let call): mail(actor, epoch)?.cancel(call)
         case .stop(let actor, let epoch): mail(actor, epoch)?.void()
         case .ready: toClaim.poke()
@@ -246,13 +197,5 @@ final class SiteCarrier: Sendable {
         }
     }
 
-    private func mail(_ actor: ActorID, _ epoch: Epoch) -> OutboundMail? {
-        state.withLock { state in state.mails[actor.key].flatMap { $0.epoch == epoch ? $0 : nil } }
-    }
-
-    private func hostName() -> String {
-        var name = [CChar](repeating: 0, count: 256)
-        guard unsafe gethostname(&name, name.count - 1) == 0 else { return "unknown" }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    private func mail(_ actor: ActorID, _ epoch: Epoch) -> OutboundMail? { state.withLock { $0.held[actor, epoch] } }
 }

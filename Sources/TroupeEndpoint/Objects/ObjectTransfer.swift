@@ -1,5 +1,6 @@
 import Logging
 import Synchronization
+import TroupeCore
 
 /// One object of another site on its way into a copy here, and all who wait for parts of it.
 ///
@@ -33,8 +34,7 @@ final class ObjectTransfer: Sendable {
     private static let answerAfter = Duration.seconds(5)
     /// How long a transfer goes on for which nobody asks.
     private static let interest = Duration.seconds(60)
-    private static let pauseMin = Duration.milliseconds(50)
-    private static let pauseMax = Duration.seconds(2)
+    private static let backOff = BackOff(first: .milliseconds(50), longest: .seconds(2))
 
     /// - Parameters:
     ///   - file: what is here already.
@@ -166,9 +166,8 @@ final class ObjectTransfer: Sendable {
                 case .invalidArgument, .refused, .protocolViolation, .corrupt:
                     return finish(.failed(error))
                 }
-                failures = state.withLock { $0.file?.sizeBytesHere ?? 0 } > before ? 0 : failures + 1
-                let pause = min(Self.pauseMax, Self.pauseMin * (1 << min(failures, 10)))
-                try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
+                failures = state.withLock { $0.file?.sizeBytesHere ?? 0 } > before ? 1 : failures + 1
+                try? await Task.sleep(for: Self.backOff.randomPause(after: failures))
             }
         }
     }

@@ -141,8 +141,8 @@ final class Peer: Sendable {
 
     /// Longer with each failure, and never alike for all, so that a peer that comes back is not overrun.
     private func pause(after failures: Int) async {
-        let most = min(options.retryPauseMax, options.retryPauseMin * (1 << min(failures, 10)))
-        let pause = most * Double.random(in: 0.5...1)
+        let backOff = BackOff(first: options.retryPauseMin, longest: options.retryPauseMax)
+        let pause = backOff.randomPause(after: failures)
         let before = state.withLock { $0.wakes }
         let end = ContinuousClock.now + pause
         while ContinuousClock.now < end, !Task.isCancelled {

@@ -63,7 +63,7 @@ extension ScriptPipeline {
         var failures = 0
         while let (deadline, stumbles, memory) = nextRecovery() {
             // A cancelled pause just ends early.
-            try? await Task.sleep(for: backOff.pause(before: max(failures, stumbles)))
+            try? await Task.sleep(for: RedisSession.backOff.randomPause(after: max(failures, stumbles)))
             do throws(ExchangeError) {
                 let connection = try await self.connection(before: deadline)
                 return resume(connection, try await setup.run(on: connection, memory, clock: clock))

@@ -12,7 +12,6 @@ final class ScriptPipeline: Sendable {
     private let timeout: Duration
     let clock: (any ExchangeClock)?
     private let confirmation: ReplicaConfirmation?
-    let backOff = RedisBackOff()
     let state = Mutex(State())
 
     var address: String { session.configuration.place }

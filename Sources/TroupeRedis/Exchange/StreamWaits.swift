@@ -16,7 +16,6 @@ final class StreamWaits: Sendable {
     private let configuration: RedisConfiguration
     private let locator: RedisLocator
     private let confirmation: ReplicaConfirmation?
-    private let backOff = RedisBackOff()
     /// How long a wait goes on while the server cannot be reached.
     private let timeout: Duration
     private let state = Mutex(State())
@@ -77,7 +76,7 @@ final class StreamWaits: Sendable {
         guard ContinuousClock.now < limit else {
             throw RedisError(.server, address: connection.address, text)
         }
-        do { try await Task.sleep(for: backOff.pause(before: detours)) } catch {
+        do { try await Task.sleep(for: RedisSession.backOff.randomPause(after: detours)) } catch {
             throw RedisError(.cancelled, address: connection.address, "the wait was cancelled")
         }
     }

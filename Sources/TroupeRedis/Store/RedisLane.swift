@@ -1,3 +1,5 @@
+internal import TroupeCore
+
 /// One connection of a connector, and the bound on what may be under way on it.
 final class RedisLane: Sendable {
     struct Limits: Sendable {
@@ -15,7 +17,6 @@ final class RedisLane: Sendable {
     private let session: RedisSession
     private let gate: ByteGate
     private let limits: Limits
-    private let backOff = RedisBackOff()
 
     /// - Parameter tag: what stands between the braces of all keys of the lane, if anything does.
     init(_ configuration: RedisConfiguration, tag: String, loop: RedisLoop, limits: Limits) {
@@ -45,7 +46,7 @@ final class RedisLane: Sendable {
                 guard let detour = detour(in: replies), ContinuousClock.now < deadline else { return replies }
                 if case .elsewhere(let address) = detour { session.leave(connection, for: address) }
                 detours += 1
-                do { try await Task.sleep(for: backOff.pause(before: detours)) } catch {
+                do { try await Task.sleep(for: RedisSession.backOff.randomPause(after: detours)) } catch {
                     throw RedisError(.cancelled, address: connection.address, "the operation was cancelled")
                 }
             } catch {

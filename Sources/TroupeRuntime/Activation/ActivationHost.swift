@@ -10,8 +10,9 @@ import TroupeStore
 ///
 /// Turns run ahead of the commit in flight; what has ended meanwhile goes into one next commit. There is a task only
 /// while there is something to do.
-final class ActivationHost: Sendable {
+final class ActivationHost: HeldActor {
     let id: ActorID
+    var actor: ActorID { id }
     let epoch: Epoch
     let incarnation: UInt64
     let options: ActorOptions
@@ -312,8 +313,7 @@ final class ActivationHost: Sendable {
             } catch let error as TroupeError where error.code == .exchange {
                 guard !isVoid.isSet, !Task.isCancelled else { throw error }
                 attempt += 1
-                let wait = Duration.milliseconds(min(1000, 10 << min(attempt, 7)))
-                try? await system.courier.clock.sleep(until: system.courier.clock.now() + wait)
+                await system.courier.clock.pause(for: BackOff().pause(after: attempt))
             }
         }
     }

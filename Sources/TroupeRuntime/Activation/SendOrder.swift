@@ -50,7 +50,7 @@ extension ActivationHost {
                 problem = error
             }
             attempt += 1
-            let next = clock.now() + .milliseconds(min(1000, 10 << min(attempt, 7)))
+            let next = clock.now() + BackOff().pause(after: attempt)
             let isLate = deadline.map { next >= $0 } ?? false
             if isLate || problem.code == .closed || (problem.code == .full && whenFull == .fail) {
                 throw TroupeError(problem)

@@ -18,9 +18,6 @@ package final class Courier: Sendable {
     private let isClosed = Atomic<Bool>(false)
     private let timekeeper: Task<Void, Never>?
 
-    /// How long one wait at the exchange lasts, and after which an outcome that has not come is asked for by id.
-    private static let receiptWait = Duration.seconds(10)
-    private static let lostReplyAge = Duration.seconds(5)
     private static let cancelWait = Duration.seconds(1)
     /// How often an actor may have moved on since.
     private static let hopsMax = 8
@@ -373,44 +370,17 @@ package final class Courier: Sendable {
     }
 
     private func read(_ index: Int) async {
-        let shard = exchange.shards[index]
-        var cursor = Cursor()
-        var failures = 0
-        while !Task.isCancelled {
-            do {
-                let receipts = try await shard.receipts(client, after: cursor, max: 1000, timeout: Self.receiptWait)
-                cursor = receipts.cursor
-                for receipt in receipts.items { take(receipt, queues[index]) }
-                if failures > 0 || receipts.items.isEmpty {
-                    await recover(index, age: failures > 0 ? .zero : Self.lostReplyAge)
+        let queue = queues[index]
+        await ReplyReader(of: client, at: index, of: exchange, clock: clock, logger: logger).run(
+            waiting: { age in pending.waiting(longerThan: age, limit: 1000) },
+            take: { receipt in
+                switch receipt {
+                // Its envelope may still be on its way there; its deadline decides.
+                case .outcome(_, let outcome) where outcome.status == .unknown: break
+                case .outcome(let id, let outcome): pending.complete(id, outcome)
+                case .room(let actor): queue.roomIn(actor)
                 }
-                failures = 0
-            } catch {
-                guard error.code != .closed else { return }
-                failures += 1
-                logger.warning("replies cannot be read; trying again", metadata: ["error": "\(error)"])
-                // The way by which the mailbox is read may be blocked, and that of operations open.
-                await recover(index, age: .zero)
-                let wait = Duration.milliseconds(min(2000, 50 << min(failures, 6)))
-                try? await clock.sleep(until: clock.now() + wait)
-            }
-        }
-    }
-
-    private func take(_ receipt: Receipt, _ queue: SendQueue) {
-        switch receipt {
-        case .outcome(let id, let outcome): pending.complete(id, outcome)
-        case .room(let actor): queue.roomIn(actor)
-        }
-    }
-
-    /// Asks by id for what should have come: a reply mailbox is a convenience, the outcome is the truth.
-    private func recover(_ shardIndex: Int, age: Duration) async {
-        for (id, target) in pending.waiting(longerThan: age, limit: 1000) where index(of: target) == shardIndex {
-            guard let outcome = try? await ask(id, target: target), outcome.status != .pending else { continue }
-            // An unknown id may be one whose envelope is still on its way there; its deadline decides.
-            if outcome.status != .unknown { pending.complete(id, outcome) }
-        }
+            })
     }
 
     deinit { timekeeper?.cancel() }

@@ -93,7 +93,7 @@ final class OutboxCarrier: Sendable {
                     attempts += 1
                     guard attempts <= Self.fullAttemptsMax, !Task.isCancelled else { break }
                     // A cancelled pause just ends early.
-                    try? await clock.sleep(until: clock.now() + .milliseconds(10 << attempts))
+                    await clock.pause(for: BackOff().pause(after: attempts))
                 }
             } catch {
                 if error.code != .closed, !Task.isCancelled {

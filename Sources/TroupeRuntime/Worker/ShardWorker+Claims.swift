@@ -30,7 +30,7 @@ extension ShardWorker {
                 if let result {
                     if result.hasMore, result.activations.isEmpty, !isFull {
                         isGreedy = true
-                        try? await clock.sleep(until: clock.now() + Self.greedyAfter)
+                        await clock.pause(for: Self.greedyAfter)
                         continue
                     }
                     if result.hasMore, !result.activations.isEmpty, !isFull { continue }
@@ -83,7 +83,7 @@ extension ShardWorker {
             } catch {
                 logger.warning("the actor cannot be claimed", metadata: ["actor": "\(actor)", "error": "\(error)"])
             }
-            try? await clock.sleep(until: clock.now() + .milliseconds(200))
+            await clock.pause(for: .milliseconds(200))
         }
     }
 
@@ -106,12 +106,7 @@ extension ShardWorker {
             return
         }
         partAfterRestart()
-        let old = state.withLock { state in
-            let early = state.early.removeValue(forKey: activation.actor.key) ?? []
-            // Before the lane finds it: what is here by now comes before what the lane brings next.
-            host.take(activation.envelopes + early.filter { $0.epoch == activation.epoch }.map(\.queued))
-            return state.hosts.updateValue(host, forKey: activation.actor.key)
-        }
+        let old = state.withLock { $0.held.add(host) { early in host.take(activation.envelopes + early) } }
         old?.void()
         host.start(mayRunHere: mayRunHere)
     }

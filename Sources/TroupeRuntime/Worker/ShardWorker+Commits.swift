@@ -39,7 +39,7 @@ extension ShardWorker: TurnCommitter {
                     "a turn could not be committed yet", metadata: ["actor": "\(host.id)", "error": "\(error)"])
             }
             attempt += 1
-            try? await clock.sleep(until: clock.now() + .milliseconds(min(1000, 10 << min(attempt, 7))))
+            await clock.pause(for: BackOff().pause(after: attempt))
         }
     }
 

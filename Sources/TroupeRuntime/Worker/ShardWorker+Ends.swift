@@ -9,7 +9,8 @@ extension ShardWorker {
 
     @discardableResult
     func release(_ actor: ActorID, _ epoch: Epoch, _ mode: ReleaseMode) async -> ReleaseResult {
-        for attempt in 0..<5 {
+        let backOff = BackOff(first: .milliseconds(50))
+        for attempt in 1...5 {
             do {
                 guard
                     case .released(let result) = try await shard.perform(
@@ -18,7 +19,7 @@ extension ShardWorker {
                 return result
             } catch {
                 if error.code == .closed { return .fenced }
-                try? await clock.sleep(until: clock.now() + .milliseconds(50 << attempt))
+                await clock.pause(for: backOff.pause(after: attempt))
             }
         }
         // The lease will expire by itself.
@@ -28,14 +29,14 @@ extension ShardWorker {
     func passivateRegularly() async {
         let interval = max(min(configuration.passivateAfter / 4, .seconds(5)), .milliseconds(20))
         while !Task.isCancelled {
-            try? await clock.sleep(until: clock.now() + interval)
+            await clock.pause(for: interval)
             await passivateIdle(since: clock.now() + (.zero - configuration.passivateAfter))
         }
     }
 
     /// Puts to sleep the actors that have done nothing since `time`.
     func passivateIdle(since time: Timestamp) async {
-        let idle = state.withLock { $0.hostsInOrder.filter { $0.isIdle(since: time) } }
+        let idle = state.withLock { $0.held.inOrder.filter { $0.isIdle(since: time) } }
         await withTaskGroup(of: Void.self) { group in
             for (index, host) in idle.enumerated() {
                 if index >= 32 { await group.next() }
@@ -64,7 +65,7 @@ extension ShardWorker {
     func drain() async {
         let hosts = state.withLock { state in
             state.isDraining = true
-            return state.hostsInOrder
+            return state.held.inOrder
         }
         _ = try? await shard.perform(.drainWorker(id))
         await wait(until: clock.now() + configuration.drainMax, by: clock) {

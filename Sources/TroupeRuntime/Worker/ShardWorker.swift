@@ -18,18 +18,13 @@ final class ShardWorker: Sendable {
     var clock: any ExchangeClock { system.courier.clock }
 
     struct State {
-        var hosts: [String: ActivationHost] = [:]
-        /// Envelopes whose activation is still on its way: a lane may overtake the answer to a claim.
-        var early: [String: [(epoch: Epoch, queued: QueuedEnvelope)]] = [:]
+        var held = HeldActors<ActivationHost>()
         var isClaiming = false
         var mustClaimAgain = false
         var isDraining = false
         var isCollecting = false
         /// Changes with each registration; what was held under an older one is void.
         var registrations = 0
-
-        /// In an order that does not change from run to run, as that of a dictionary does.
-        var hostsInOrder: [ActivationHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
     }
     let state = Mutex(State())
     let timers = Mutex<Alarm?>(nil)
@@ -44,8 +39,6 @@ final class ShardWorker: Sendable {
     let direct = Mutex(DirectWay())
     private let leaseEnd = Mutex(ContinuousClock.now)
 
-    private static let laneWait = Duration.seconds(5)
-    private static let earlyMax = 10_000
     private static let tickGap = Duration.milliseconds(20)
 
     init(
@@ -69,7 +62,7 @@ final class ShardWorker: Sendable {
         timers.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.tickSoon() } }
     }
 
-    var activationCount: Int { state.withLock { $0.hosts.count } }
+    var activationCount: Int { state.withLock { $0.held.count } }
 
     /// Makes the worker's shards known to each other; an empty list parts them.
     func join(_ siblings: [ShardWorker]) { self.siblings.withLock { $0 = siblings } }
@@ -79,18 +72,12 @@ final class ShardWorker: Sendable {
     func register() async throws(ExchangeError) {
         let registration = WorkerRegistration(
             id: id, pools: configuration.pools, types: types.values.map(\.description).sorted { $0.name < $1.name },
-            host: Self.hostName(), pid: Int(getpid()), activationsMax: configuration.activationsMax,
+            host: HostName.current, pid: Int(getpid()), activationsMax: configuration.activationsMax,
             window: configuration.window, lease: configuration.lease, direct: direct.withLock { $0.listener?.address })
         let begin = ContinuousClock.now
         _ = try await shard.perform(.registerWorker(registration))
         leaseEnd.withLock { $0 = begin + configuration.lease }
         state.withLock { $0.registrations += 1 }
-    }
-
-    private static func hostName() -> String {
-        var name = [CChar](repeating: 0, count: 256)
-        guard gethostname(&name, name.count - 1) == 0 else { return "unknown" }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Reads the lane and keeps the lease, until told to stop.
@@ -133,7 +120,7 @@ final class ShardWorker: Sendable {
 
     private func sleepApart(for interval: Duration) async {
         if let leaseThread { return await leaseThread.sleep(for: interval) }
-        try? await clock.sleep(until: clock.now() + interval)
+        await clock.pause(for: interval)
     }
 
     /// Gives back all if the exchange counts leases here that never arrived: it does not say which.
@@ -203,13 +190,7 @@ final class ShardWorker: Sendable {
     }
 
     func voidAll() {
-        let hosts = state.withLock { state in
-            defer {
-                state.hosts = [:]
-                state.early = [:]
-            }
-            return state.hostsInOrder
-        }
+        let hosts = state.withLock { $0.held.removeAll() }
         for host in hosts { host.void() }
         if !hosts.isEmpty { noteRoom() }
     }
@@ -217,43 +198,15 @@ final class ShardWorker: Sendable {
     // MARK: Lane
 
     private func readLane(_ stop: Signal) async {
-        var cursor = Cursor()
-        var registration = state.withLock { $0.registrations }
-        var failures = 0
-        while !Task.isCancelled {
-            let current = state.withLock { $0.registrations }
-            if current != registration {
-                registration = current
-                cursor = Cursor()
-            }
-            do {
-                let deliveries = try await shard.deliveries(id, after: cursor, max: 512, timeout: Self.laneWait)
-                cursor = deliveries.cursor
-                failures = 0
-                let isSingle = deliveries.items.count == 1
-                for delivery in deliveries.items { take(delivery, isSingle: isSingle, stop) }
-            } catch {
-                if Task.isCancelled || error.code == .closed { return }
-                failures += 1
-                if error.code != .noSuchWorker {
-                    logger.warning(
-                        "the lane cannot be read; trying again", metadata: ["worker": "\(id)", "error": "\(error)"])
-                }
-                try? await clock.sleep(until: clock.now() + .milliseconds(min(1000, 20 << min(failures, 6))))
-            }
-        }
+        await LaneReader(of: id, at: shard, clock: clock, logger: logger).run(
+            registrations: { state.withLock { $0.registrations } },
+            take: { items in for delivery in items { take(delivery, isSingle: items.count == 1, stop) } })
     }
 
     private func take(_ delivery: Delivery, isSingle: Bool, _ stop: Signal) {
         switch delivery {
         case .envelope(let actor, let epoch, let queued):
-            let host = state.withLock { state -> ActivationHost? in
-                if let host = state.hosts[actor.key], host.epoch >= epoch { return host.epoch == epoch ? host : nil }
-                if (state.early[actor.key]?.count ?? 0) < Self.earlyMax {
-                    state.early[actor.key, default: []].append((epoch, queued))
-                }
-                return nil
-            }
+            let host = state.withLock { $0.held.receiver(of: queued, for: actor, epoch) }
             host?.enqueue([queued], mayRunHere: isSingle)
         case .cancel(let actor, let epoch, let call):
             host(actor, epoch)?.cancel(call)
@@ -268,14 +221,10 @@ final class ShardWorker: Sendable {
         }
     }
 
-    func host(_ actor: ActorID, _ epoch: Epoch) -> ActivationHost? {
-        state.withLock { state in state.hosts[actor.key].flatMap { $0.epoch == epoch ? $0 : nil } }
-    }
+    func host(_ actor: ActorID, _ epoch: Epoch) -> ActivationHost? { state.withLock { $0.held[actor, epoch] } }
 
     func remove(_ host: ActivationHost) {
-        state.withLock { state in
-            if state.hosts[host.id.key] === host { state.hosts[host.id.key] = nil }
-        }
+        state.withLock { $0.held.remove(host) }
         noteRoom()
     }
 

@@ -49,7 +49,7 @@ extension ShardWorker {
     /// link to the exchange is cut could not commit what it takes.
     func liveHost(of actor: ActorID) -> ActivationHost? {
         guard holdsLease else { return nil }
-        return state.withLock { $0.isDraining ? nil : $0.hosts[actor.key] }
+        return state.withLock { $0.isDraining ? nil : $0.held[actor] }
     }
 }
 

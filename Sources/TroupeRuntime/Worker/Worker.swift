@@ -121,7 +121,7 @@ public final class Worker: Service {
             }
             if activationCount > 0 { idleSince = clock.now() }
             if clock.now() >= idleSince + patience { return stop.fire() }
-            try? await clock.sleep(until: clock.now() + min(patience / 4, .milliseconds(250)))
+            await clock.pause(for: min(patience / 4, .milliseconds(250)))
         }
     }
 }
