@@ -2,6 +2,7 @@ import CBOR
 import Logging
 import Synchronization
 import TroupeBroker
+import TroupeCore
 
 /// Answers the processes of the site, over nng.
 final class LocalService: Sendable {

@@ -1,7 +1,6 @@
 import Crypto
 import Logging
 import Synchronization
-import TroupeBroker
 import TroupeCore
 
 /// Takes what one site sends over one mail stream into the mailboxes here, each parcel once, and answers with what becomes

@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 import Synchronization
-import TroupeBroker
+import TroupeCore
 
 /// The ways to other endpoints: directly, through their NATs, through a TURN server, and through a relay, whichever is to be
 /// had. Nobody has to choose.

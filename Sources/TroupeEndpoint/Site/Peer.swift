@@ -1,6 +1,5 @@
 import Logging
 import Synchronization
-import TroupeBroker
 import TroupeCore
 
 /// Another site: the connections to its endpoint, and the mail that waits for it.

@@ -3,7 +3,7 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 import Testing
-import TroupeBroker
+import TroupeCore
 import TroupeTesting
 
 @testable import TroupeEndpoint

@@ -55,7 +55,7 @@ struct RelayLoginTests {
             #expect(try attempt(scene, tenant: "no tenant") == "malformed")
             #expect(try attempt(scene) { login, _ in login.site = String(repeating: "s", count: 65) } == "malformed")
             #expect(try scene.refusals(.signature) == 7)
-            #expect(scene.log.text.contains("signature"))
+            #expect(scene.log.has("a peer was refused", "signature"))
         }
     }
 
@@ -90,7 +90,7 @@ struct RelayLoginTests {
             // What cannot be read changes nothing.
             try write("physics not-an-id\n")
             scene.server.reload()
-            try await eventually("the broken list is told of") { scene.log.text.contains("line 1 is not") }
+            try await eventually("the broken list is told of") { scene.log.has("line 1 is not") }
             #expect(try attempt(scene, key: later, tenant: "physics") == nil)
         }
     }
@@ -126,7 +126,7 @@ struct RelayLoginTests {
             #expect(try attempt(scene, key: key, tenant: "physics", token: own) == nil)
             #expect(try attempt(scene, key: EndpointKey(), tenant: "physics", token: own) == "token")
             #expect(try attempt(scene, key: key, tenant: "chemistry", token: own) == "token")
-            #expect(scene.log.text.contains("\(key.id.short) of chemistry at 127.0.0.1: token"))
+            #expect(scene.log.has("a peer was refused", "\(key.id.short) of chemistry at 127.0.0.1", "token"))
             #expect(try attempt(scene, key: key, tenant: "physics", token: expired) == "token")
             #expect(try attempt(scene, key: key, tenant: "physics", token: foreign) == "token")
             #expect(try attempt(scene, key: key, tenant: "physics", token: nil) == "token")
@@ -192,7 +192,7 @@ struct RelayLoginTests {
             configuration.proxy = .none
             let client = try RelayClient(configuration, logger: scene.log.logger)
             try await RelayScene.whileRunning([client]) {
-                try await eventually("the name is told of") { scene.log.text.contains("calls itself '127.0.0.1'") }
+                try await eventually("the name is told of") { scene.log.has("calls itself '127.0.0.1'") }
             }
             #expect(try scene.metric("logins_total") == 0)
         }

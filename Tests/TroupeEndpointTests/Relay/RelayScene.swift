@@ -123,23 +123,11 @@ final class LogBook: Sendable {
     var text: String { lines.withLock { $0.joined(separator: "\n") } }
 
     var logger: Logger {
-        var logger = Logger(label: "test") { _ in Handler(book: self) }
-        logger.logLevel = .debug
-        return logger
+        LineLog.logger("test") { line in self.lines.withLock { $0.append(line) } }
     }
 
-    private struct Handler: LogHandler {
-        let book: LogBook
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.debug
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            book.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
-        }
+    /// Whether it has a line with all of these.
+    func has(_ words: String...) -> Bool {
+        lines.withLock { lines in lines.contains { line in words.allSatisfy { line.contains($0) } } }
     }
 }

@@ -60,7 +60,7 @@ struct RelayTLSTests {
                 _ = try? stranger.readToEnd()
             }
             try await eventually("both were counted") { (try? scene.refusals(.malformed)) == 2 }
-            #expect(scene.log.text.contains("Refused 127.0.0.1: malformed"))
+            #expect(scene.log.has("a peer was refused", "127.0.0.1", "malformed"))
         }
     }
 
@@ -85,7 +85,7 @@ struct RelayTLSTests {
                 // A certificate that cannot be read changes nothing.
                 try Data("no certificate".utf8).write(to: URL(filePath: chain.string))
                 scene.server.reload()
-                try await eventually("it says so") { scene.log.text.contains("certificate") }
+                try await eventually("it says so") { scene.log.has("certificate") }
                 try await scene.withClients(1, configure: { $0.trustRoots = .file(oldAuthority) }) { _, _ in }
                 try install(new)
                 scene.server.reload()

@@ -3,7 +3,7 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 import SystemPackage
-import TroupeBroker
+import TroupeCore
 
 /// Takes connections of other endpoints on TCP ports, and hands on those whose peers have proven who they are and are
 /// trusted.

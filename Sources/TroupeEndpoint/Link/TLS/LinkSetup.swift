@@ -1,6 +1,6 @@
 package import Logging
 package import NIOCore
-import TroupeBroker
+import TroupeCore
 
 /// What a connection is to be, before it is one.
 struct LinkSetup: Sendable {

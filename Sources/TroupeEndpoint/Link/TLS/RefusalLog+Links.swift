@@ -1,5 +1,5 @@
 import Logging
-import TroupeBroker
+import TroupeCore
 
 /// Why connections do not come about, and what comes on them is not taken.
 extension RefusalLog {

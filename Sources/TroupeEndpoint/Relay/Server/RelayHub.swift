@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 import Logging
 import NIOCore
+import TroupeCore
 
 /// The shell around ``RelayMachine``: all that the relay's connections share. It lives on one event loop, as they all do, so
 /// a pipe's bytes go from one connection to the other without a change of threads.
@@ -20,7 +21,8 @@ final class RelayHub {
     private var channels: [ConnectionID: any Channel] = [:]
     private var ends: [ConnectionID: RelayConnection] = [:]
     private var lastNumber: UInt64 = 0
-    private var quiet = QuietLog()
+    /// One for each kind, so that a flood of the one hides no other.
+    private var refusals: [RelayRefusal: RefusalLog] = [:]
     private var isStopping = false
 
     init(
@@ -49,7 +51,7 @@ extension RelayHub {
         let id = ConnectionID(number: lastNumber)
         let address = channel.remoteAddress?.ipAddress ?? "unknown"
         if let refusal = isStopping ? .stopping : machine.open(id, address: isBehindProxy ? nil : address) {
-            note(refusal, "of \(address)")
+            note(refusal, address)
             return .failure(RelayRefused())
         }
         channels[id] = channel
@@ -69,7 +71,7 @@ extension RelayHub {
     /// The address that a proxy tells of a connection.
     func forwarded(_ id: ConnectionID, address: String) -> Bool {
         guard let refusal = machine.name(id, address: address) else { return true }
-        note(refusal, "of \(address)")
+        note(refusal, address)
         return false
     }
 
@@ -84,9 +86,10 @@ extension RelayHub {
 
     func note(_ refusal: RelayRefusal, _ whom: String) {
         metrics.refusals[refusal, default: 0] += 1
-        guard refusal.isLogged, let left = quiet.admits(refusal, now: .now) else { return }
-        let more = left > 0 ? " (and \(left) more of this kind before)" : ""
-        logger.notice("Refused \(whom): \(refusal.rawValue), \(refusal.remedy)\(more)")
+        guard refusal.isLogged else { return }
+        let log = refusals[refusal] ?? RefusalLog(logger, linesMax: 10, window: .seconds(2))
+        refusals[refusal] = log
+        log.report("a peer was refused", "\(refusal.rawValue), \(refusal.remedy)", ["peer": "\(whom)"])
     }
 }
 
@@ -202,27 +205,5 @@ extension RelayHub {
         let all = Array(channels.values)
         for id in channels.keys { end(id, .stopping) }
         return all
-    }
-}
-
-/// Lets one flood of refusals not become a flood of log lines.
-private struct QuietLog {
-    private static let linesPerSecond = 5.0
-
-    private var buckets: [RelayRefusal: TokenBucket] = [:]
-    private var left: [RelayRefusal: Int] = [:]
-
-    /// The number of lines that were left out before, if this one may be written.
-    mutating func admits(_ refusal: RelayRefusal, now: ContinuousClock.Instant) -> Int? {
-        let isAdmitted =
-            buckets[
-                refusal,
-                default: TokenBucket(ratePerSecond: Self.linesPerSecond, burst: Self.linesPerSecond * 2, now: now)
-            ].takeIfThere(1, now: now)
-        guard isAdmitted else {
-            left[refusal, default: 0] += 1
-            return nil
-        }
-        return left.removeValue(forKey: refusal) ?? 0
     }
 }
