@@ -145,7 +145,8 @@ let package = Package(
         .testTarget(
             name: "TroupeStoreTests", dependencies: ["CBOR", "TroupeStore", "TroupeTesting"], swiftSettings: strict),
         .testTarget(
-            name: "TroupeRuntimeTests", dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeStore", logging],
+            name: "TroupeRuntimeTests",
+            dependencies: ["CBOR", "TroupeCore", "TroupeRuntime", "TroupeStore", "TroupeTesting", logging],
             swiftSettings: strict),
         .testTarget(
             name: "TroupeRedisTests",

@@ -1,6 +1,6 @@
 package import TroupeCore
 
-/// A shard that does something otherwise than the one below it, to which it passes on all else.
+/// A shard that does some operations or waits otherwise than the one below it, to which it passes on the others.
 package protocol ShardLayer: Shard {
     associatedtype Base: Shard
     var base: Base { get }

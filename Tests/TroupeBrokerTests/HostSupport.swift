@@ -7,7 +7,7 @@ import TroupeTesting
 @testable import TroupeBroker
 
 /// A broker of this process and a shard that reaches it over a socket; both end with ``close()``.
-final class HostedShard: Shard {
+final class HostedShard: ShardLayer {
     enum Transport: String, CaseIterable, Sendable {
         case inproc, ipc
     }
@@ -25,8 +25,7 @@ final class HostedShard: Shard {
 
     let server: BrokerServer
     let address: NNGAddress
-    private let shard: BrokerShard
-    var durability: DurabilityStatement { shard.durability }
+    let base: BrokerShard
 
     /// Serves the journal of the directory, which is made if it is not there.
     static func open(
@@ -55,26 +54,12 @@ final class HostedShard: Shard {
 
     private init(_ server: BrokerServer, _ shard: BrokerShard, _ address: NNGAddress) {
         self.server = server
-        self.shard = shard
+        base = shard
         self.address = address
     }
 
-    func perform(_ operation: Operation) async throws(ExchangeError) -> Answer { try await shard.perform(operation) }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
     func close() async {
-        await shard.close()
+        await base.close()
         await BrokerShard.offPool { [server] in server.close() }
     }
 }

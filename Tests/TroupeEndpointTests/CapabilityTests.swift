@@ -65,19 +65,15 @@ struct CapabilityTests {
 
     @Test("a site that may do nothing by its line may do what a capability says", .timeLimit(.minutes(1)))
     func acrossSites() async throws {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
-        var peer = b.trusted(operations: .none)
-        peer.policy.calls = []
-        let atA = try await a.startEndpoint(trusting: [peer])
-        _ = try await b.startEndpoint(trusting: [a.trusted(at: atA.status.listens[0])], listens: false)
-        _ = try await a.startWorker()
-        _ = try await (try await a.join()).spawn(Notebook.self, named: "book")
-        let caller = try await b.join()
-        let book = try caller.handle(Notebook.self, named: "book", at: "lab-a")
+        let pair = try await SitePair { policy in
+            policy.operations = .none
+            policy.calls = []
+        }
+        _ = try await pair.callerA.spawn(Notebook.self, named: "book")
+        let book = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
         let refused = await #expect(throws: RemoteError.self) { try await book.note(1) }
         #expect(refused?.message.contains("does not let site lab-b") == true)
-        let text = try Capability(site: "lab-a", by: a.key).narrowed(by: .actor("Notebook/book"))
+        let text = try Capability(site: "lab-a", by: pair.a.key).narrowed(by: .actor("Notebook/book"))
             .narrowed(by: .methods(["note(_:)"])).text
         try await Troupe.withCapability(text) {
             let count = try await book.note(1)

@@ -68,8 +68,7 @@ struct HomeTests {
     func foreignExchange(name: String) async throws {
         let site = Site("lab-b", shardCount: 2)
         let first = try await site.startEndpoint(trusting: [])
-        first.task.cancel()
-        _ = await first.task.result
+        await first.stop()
         let stranger = try await Endpoint(
             Endpoint.Configuration(site: name, key: EndpointKey(), trust: TrustFile()), exchange: site.exchange,
             logger: .quiet)

@@ -8,31 +8,9 @@ import TroupeTesting
 
 @Suite("Mail between two sites", .timeLimit(.minutes(3)))
 struct MailTests {
-    /// Two sites of which the second connects to the first, each with a worker.
-    private struct Pair {
-        let a = Site("lab-a", shardCount: 2)
-        let b = Site("lab-b")
-        let endpointA: Endpoint
-        let endpointB: Endpoint
-        let callerA: Troupe
-        let callerB: Troupe
-
-        init(operations: SitePolicy.Operations = .operate) async throws {
-            let started = try await a.startEndpoint(trusting: [b.trusted(operations: operations)])
-            endpointA = started.endpoint
-            endpointB = try await b.startEndpoint(
-                trusting: [a.trusted(at: started.status.listens[0])], listens: false
-            ).endpoint
-            _ = try await a.startWorker()
-            _ = try await b.startWorker()
-            callerA = try await a.join()
-            callerB = try await b.join()
-        }
-    }
-
     @Test("a handle to an actor of another site behaves like any handle")
     func calls() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         #expect(pair.callerA.siteName == "lab-a")
         let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         #expect(book.id.description == "troupe://lab-a/Notebook/book")
@@ -47,7 +25,7 @@ struct MailTests {
 
     @Test("both sites call each other over the one connection that either makes")
     func bothWays() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         _ = try await pair.callerB.spawn(Notebook.self, named: "there")
         let there = try pair.callerA.handle(Notebook.self, named: "there", at: "lab-b")
         _ = try await pair.endpointB.test("lab-a")
@@ -57,7 +35,7 @@ struct MailTests {
 
     @Test("a handle that is sent to another site means the same actor there, and back home again")
     func handlesTravel() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let here = try await pair.callerB.spawn(Notebook.self, named: "here")
         _ = try await here.note(5)
         let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
@@ -70,7 +48,7 @@ struct MailTests {
 
     @Test("a handle that names the site at which it is used is a local one")
     func ownSite() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let local = try await pair.callerA.spawn(Notebook.self, named: "own")
         let named = try pair.callerA.handle(Notebook.self, named: "own", at: "lab-a")
         #expect(named.id == local.id)
@@ -82,7 +60,7 @@ struct MailTests {
 
     @Test("to end an actor of another site ends it there, and not the mailbox of that site")
     func endsThere() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         let other = try await pair.callerB.spawn(Notebook.self, named: "other", at: "lab-a")
         try await pair.callerB.terminate(book.id)
@@ -93,7 +71,7 @@ struct MailTests {
 
     @Test("a call that comes back to an actor that waits for it is an error and no standstill")
     func deadlock() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let here = try await pair.callerB.spawn(Notebook.self, named: "here")
         let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
         let error = await #expect(throws: (any Error).self) { try await here.askBack(there, here) }
@@ -102,7 +80,7 @@ struct MailTests {
 
     @Test("messages arrive in the order in which they were sent, and a call behind them")
     func order() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         for entry in 1...500 { try await pair.callerB.tell(book) { try await $0.note(entry) } }
         #expect(try await book.entries() == Array(1...500))
@@ -110,7 +88,7 @@ struct MailTests {
 
     @Test("what a turn tells another site goes with its commit, in order")
     func turns() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         let here = try await pair.callerB.spawn(Notebook.self, named: "here")
         for entry in 1...50 { #expect(try await here.tellAndAsk(book, entry) == entry) }
@@ -119,24 +97,14 @@ struct MailTests {
 
     @Test("endpoints may end at any moment: what is sent meanwhile arrives once, and in order")
     func restarts() async throws {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
-        var atA = try await a.startEndpoint(trusting: [b.trusted()])
-        let address = atA.status.listens[0]
-        var atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
-        _ = try await a.startWorker()
-        let caller = try await b.join()
-        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        let pair = try await SitePair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         let sending = Task {
-            for entry in 1...600 { try await caller.tell(book) { try await $0.note(entry) } }
+            for entry in 1...600 { try await pair.callerB.tell(book) { try await $0.note(entry) } }
         }
         for _ in 1...4 {
-            atB.task.cancel()
-            _ = await atB.task.result
-            atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
-            atA.task.cancel()
-            _ = await atA.task.result
-            atA = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+            try await pair.restart(.b)
+            try await pair.restart(.a)
         }
         try await sending.value
         #expect(try await book.entries() == Array(1...600))
@@ -144,25 +112,15 @@ struct MailTests {
 
     @Test("calls wait for a site that is away, and end when it is back")
     func away() async throws {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
-        let first = try await a.startEndpoint(trusting: [b.trusted()])
-        let address = first.status.listens[0]
-        let atB = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
-        _ = try await a.startWorker()
-        let caller = try await b.join()
-        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
-        first.task.cancel()
-        _ = await first.task.result
+        let pair = try await SitePair()
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        await pair.stop(.a)
         let calls = (1...20).map { entry in Task { try await book.note(entry) } }
         // The mailbox shows what waits.
         let mailbox = try ActorID(mailboxOfSite: "lab-a")
-        try await eventually("all calls wait") {
-            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else { return false }
-            return stat.queuedCount == 20
-        }
-        try await eventually("the link is down") { atB.endpoint.status.peers.map(\.isLinked) == [false] }
-        _ = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+        try await eventually("all calls wait") { try await pair.b.stat(mailbox).queuedCount == 20 }
+        try await eventually("the link is down") { pair.endpointB.status.peers.map(\.isLinked) == [false] }
+        try await pair.start(.a)
         var results: Set<Int> = []
         for call in calls { results.insert(try await call.value) }
         #expect(results == Set(1...20))
@@ -171,35 +129,23 @@ struct MailTests {
     @Test("what is sent to a site that is off for a week waits, is seen with its age, and arrives")
     func week() async throws {
         let clock = ManualClock()
-        let a = Site("lab-a")
         let b = Site("lab-b", clock: clock)
-        let first = try await a.startEndpoint(trusting: [b.trusted()])
-        let address = first.status.listens[0]
-        _ = try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false)
-        _ = try await a.startWorker()
-        let caller = try await b.join()
-        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
-        first.task.cancel()
-        _ = await first.task.result
-        for entry in 1...200 { try await caller.tell(book) { try await $0.note(entry) } }
+        let pair = try await SitePair(Site("lab-a"), b, workers: [.a])
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
+        await pair.stop(.a)
+        for entry in 1...200 { try await pair.callerB.tell(book) { try await $0.note(entry) } }
         let call = Task { try await Troupe.withDeadline(.none) { try await book.note(201) } }
         let mailbox = try ActorID(mailboxOfSite: "lab-a")
-        func stat() async throws -> ActorStat {
-            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else {
-                throw CancellationError()
-            }
-            return stat
-        }
-        try await eventually("the call waits, too") { try await stat().queuedCount == 201 }
+        try await eventually("the call waits, too") { try await b.stat(mailbox).queuedCount == 201 }
         for _ in 1...7 {
             clock.advance(by: .seconds(24 * 3600))
             _ = try await b.shards[0].perform(.tick(budget: 10_000))
         }
-        let waiting = try await stat()
+        let waiting = try await b.stat(mailbox)
         #expect(waiting.queuedCount == 201)
         let oldest = try #require(waiting.oldestSentAt)
         #expect(clock.now() - oldest >= .seconds(7 * 24 * 3600 - 60))
-        _ = try await a.startEndpoint(trusting: [b.trusted()], port: address)
+        try await pair.start(.a)
         #expect(try await call.value == 201)
         // The first caller reads the exchange's time every half minute, and does not know yet that a week is over.
         let later = try await b.join().handle(Notebook.self, named: "book", at: "lab-a")
@@ -213,7 +159,7 @@ struct MailTests {
         let absent = Site("lab-c")
         let atA = try await a.startEndpoint(trusting: [b.trusted()])
         _ = try await b.startEndpoint(
-            trusting: [a.trusted(at: atA.status.listens[0]), absent.trusted()], listens: false)
+            trusting: [a.trusted(at: atA.address), absent.trusted()], listens: false)
         _ = try await a.startWorker()
         let caller = try await b.join()
         let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
@@ -222,28 +168,19 @@ struct MailTests {
         try await caller.tell(try caller.handle(Notebook.self, named: "book", at: "lab-c")) { try await $0.note(1) }
         let mailbox = try ActorID(mailboxOfSite: "lab-c")
         try await eventually("the mailbox is held") {
-            guard case .stat(let stat) = try await b.shards[0].perform(.stat(mailbox)) else { return false }
-            return stat.outstandingCount > 0
+            try await b.stat(mailbox).outstandingCount > 0
         }
         for entry in 2...20 { #expect(try await book.note(entry) == entry) }
     }
 
     @Test("a link on which nothing happens is closed, and is there again when something does")
     func idleLinks() async throws {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
-        let atA = try await a.startEndpoint(trusting: [b.trusted()]) { $0.options.idleTimeMax = .milliseconds(200) }
-        let atB = try await b.startEndpoint(trusting: [a.trusted(at: atA.status.listens[0])], listens: false) {
-            $0.options.idleTimeMax = .milliseconds(200)
-        }
-        _ = try await a.startWorker()
-        let caller = try await b.join()
-        let book = try await caller.spawn(Notebook.self, named: "book", at: "lab-a")
+        let pair = try await SitePair(configure: { $0.options.idleTimeMax = .milliseconds(200) })
+        let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         for entry in 1...3 {
             #expect(try await book.note(entry) == entry)
             try await eventually("the link is closed") {
-                !atB.endpoint.status.peers.contains(where: \.isLinked)
-                    && !atA.endpoint.status.peers.contains(where: \.isLinked)
+                ![pair.endpointA, pair.endpointB].contains { $0.status.peers.contains(where: \.isLinked) }
             }
         }
     }
@@ -260,7 +197,7 @@ struct MailTests {
 
     @Test("an actor that is not there, and a message to it, are answered")
     func missingActor() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let nobody = try pair.callerB.handle(Notebook.self, named: "nobody", at: "lab-a")
         let error = await #expect(throws: RemoteError.self) { try await nobody.note(1) }
         #expect(error?.message.contains("there is no actor Notebook/nobody") == true)
@@ -271,7 +208,7 @@ struct MailTests {
 
     @Test("what became of a message is asked at the site that has it")
     func outcomes() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let book = try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         let id = try await pair.callerB.tell(book) { try await $0.note(1) }
         _ = try await book.entries()
@@ -282,7 +219,7 @@ struct MailTests {
 
     @Test("a future of another site's actor is used there, here and at a third place")
     func futures() async throws {
-        let pair = try await Pair()
+        let pair = try await SitePair()
         let there = try await pair.callerB.spawn(Notebook.self, named: "there", at: "lab-a")
         let other = try await pair.callerB.spawn(Notebook.self, named: "other", at: "lab-a")
         let here = try await pair.callerB.spawn(Notebook.self, named: "here")
@@ -299,7 +236,7 @@ struct MailTests {
 
     @Test("another site may do what its line in the trust file says, and nothing else")
     func policy() async throws {
-        let pair = try await Pair(operations: .look)
+        let pair = try await SitePair { $0.operations = .look }
         await #expect(throws: TroupeError.self) {
             try await pair.callerB.spawn(Notebook.self, named: "book", at: "lab-a")
         }

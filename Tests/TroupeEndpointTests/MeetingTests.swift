@@ -18,20 +18,14 @@ struct MeetingTests {
     ) async throws {
         let a = Site("lab-a")
         let b = Site("lab-b")
-        func configure(_ site: Site) -> (inout Endpoint.Configuration) -> Void {
-            { configuration in
-                var relay = RelayClientConfiguration(key: site.key, site: site.name, relays: [url])
-                relay.proxy = .none
-                relay.retry = .milliseconds(20)...Duration.milliseconds(200)
-                configuration.relay = relay
-                configuration.ice = ice
-                configuration.mayForward = mayForward
-                configuration.options.retryPauseMax = .milliseconds(500)
-            }
+        func configure(_ configuration: inout Endpoint.Configuration) {
+            configuration.meet(at: url)
+            configuration.ice = ice
+            configuration.mayForward = mayForward
         }
-        _ = try await a.startEndpoint(trusting: [b.trusted()], listens: false, configure: configure(a))
+        _ = try await a.startEndpoint(trusting: [b.trusted()], listens: false, configure: configure)
         let atB = try await b.startEndpoint(
-            trusting: [a.trusted()], listens: false, logger: logger, configure: configure(b))
+            trusting: [a.trusted()], listens: false, logger: logger, configure: configure)
         _ = try await a.startWorker()
         _ = try await (try await a.join()).spawn(Notebook.self, named: "book")
         try await body(a, b, atB.endpoint, try await b.join().handle(Notebook.self, named: "book", at: "lab-a"))

@@ -72,7 +72,7 @@ final class Site: Sendable {
         trusting peers: [TrustedPeer], listens: Bool = true, port address: String = "127.0.0.1:0",
         over other: Exchange? = nil, logger: Logger = .quiet,
         configure: (inout Endpoint.Configuration) throws -> Void = { _ in }
-    ) async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
+    ) async throws -> RunningEndpoint {
         var trust = TrustFile()
         for peer in peers { trust.set(peer) }
         var configuration = Endpoint.Configuration(site: name, key: key, trust: trust)
@@ -92,13 +92,26 @@ final class Site: Sendable {
             try await task.value
             throw EndpointError(.closed, "the endpoint did not start")
         }
-        return (endpoint, status, task)
+        return RunningEndpoint(endpoint: endpoint, status: status, task: task)
     }
 
     func trusted(at address: String? = nil, operations: SitePolicy.Operations = .operate) -> TrustedPeer {
         var peer = TrustedPeer(site: name, id: key.id, addresses: address.map { [$0] } ?? [])
         peer.policy.operations = operations
         return peer
+    }
+
+    func stat(_ actor: ActorID) async throws -> ActorStat {
+        let answer = try await exchange.shard(of: actor).perform(.stat(actor))
+        guard case .stat(let stat) = answer else { throw answer.unexpected("stat") }
+        return stat
+    }
+
+    /// Of the first shard.
+    func shardStat() async throws -> ShardStat {
+        let answer = try await shards[0].perform(.shardStat)
+        guard case .shardStat(let stat) = answer else { throw answer.unexpected("shardStat") }
+        return stat
     }
 
     func join() async throws -> Troupe {
@@ -117,6 +130,32 @@ final class Site: Sendable {
     }
 
     deinit { tasks.cancel() }
+}
+
+/// An endpoint, as it was when it began to serve.
+struct RunningEndpoint: Sendable {
+    let endpoint: Endpoint
+    let status: EndpointStatus
+    let task: Task<Void, any Error>
+
+    /// Where it listens.
+    var address: String { status.listens[0] }
+
+    func stop() async {
+        task.cancel()
+        _ = await task.result
+    }
+}
+
+extension Endpoint.Configuration {
+    /// Lets it be found at a relay that is on this machine.
+    mutating func meet(at url: RelayURL) {
+        var client = RelayClientConfiguration(key: key, site: site, relays: [url])
+        client.proxy = .none
+        client.retry = .milliseconds(20)...Duration.milliseconds(200)
+        relay = client
+        options.retryPauseMax = .milliseconds(500)
+    }
 }
 
 extension Logger {

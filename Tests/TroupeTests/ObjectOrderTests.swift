@@ -61,8 +61,8 @@ private final class WatchedConnector: Connector {
 }
 
 /// A shard that cannot be reached when objects are to be held, as often as it is told to.
-private final class ForgetfulShard: Shard {
-    private let base = MemoryShard()
+private final class ForgetfulShard: ShardLayer {
+    let base = MemoryShard()
     private let refusals = Mutex(0)
 
     func refuseHolds(_ count: Int) { refusals.withLock { $0 = count } }
@@ -82,22 +82,6 @@ private final class ForgetfulShard: Shard {
         if case .hold(_, .zero) = operation { return .done }
         return try await base.perform(operation)
     }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await base.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await base.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
-    var durability: DurabilityStatement { base.durability }
-
-    func close() async { await base.close() }
 }
 
 /// In which order objects come into the store and into the exchange's books.

@@ -24,21 +24,11 @@ struct StolenRelayTests {
             }
             let log = LinkLog()
             let (c, d) = (Site("lab-c"), Site("lab-d"))
-            func configure(_ site: Site, port: Int) -> (inout Endpoint.Configuration) throws -> Void {
-                { configuration in
-                    var client = RelayClientConfiguration(
-                        key: site.key, site: site.name, relays: [try RelayURL("ws://127.0.0.1:\(port)")])
-                    client.proxy = .none
-                    client.retry = .milliseconds(20)...Duration.milliseconds(200)
-                    configuration.relay = client
-                    configuration.options.retryPauseMax = .milliseconds(300)
-                }
+            _ = try await c.startEndpoint(trusting: [d.trusted()], listens: false) { $0.meet(at: try relay.url) }
+            let stolen = try RelayURL("ws://127.0.0.1:\(between.address.port)")
+            _ = try await d.startEndpoint(trusting: [c.trusted()], listens: false, logger: log.logger) {
+                $0.meet(at: stolen)
             }
-            _ = try await c.startEndpoint(
-                trusting: [d.trusted()], listens: false, configure: configure(c, port: relay.ready.port))
-            _ = try await d.startEndpoint(
-                trusting: [c.trusted()], listens: false, logger: log.logger,
-                configure: configure(d, port: between.address.port))
             _ = try await c.startWorker()
             let book = try await (try await c.join()).spawn(Notebook.self, named: "book")
             let caller = try await d.join()

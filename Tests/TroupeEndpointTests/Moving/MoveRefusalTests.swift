@@ -10,21 +10,19 @@ import TroupeTesting
 struct MoveRefusalTests {
     /// An actor at the first of two sites, of which the second lets it in or does not.
     private struct Scene {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
+        let a: Site
+        let b: Site
         let caller: Troupe
         let book: Notebook
 
         init(
             operations: SitePolicy.Operations = .spawn, calls: Set<String> = ["*"]
         ) async throws {
-            var peer = a.trusted()
-            peer.policy.operations = operations
-            peer.policy.calls = calls
-            let atB = try await b.startEndpoint(trusting: [peer])
-            _ = try await a.startEndpoint(trusting: [b.trusted(at: atB.status.listens[0])], listens: false)
-            _ = try await a.startWorker()
-            caller = try await a.join()
+            let pair = try await SitePair(Site("lab-a"), listening: .b, workers: [.a]) { policy in
+                policy.operations = operations
+                policy.calls = calls
+            }
+            (a, b, caller) = (pair.a, pair.b, pair.callerA)
             book = try await caller.spawn(Notebook.self, named: "book")
         }
 
@@ -35,7 +33,7 @@ struct MoveRefusalTests {
             #expect(error?.code == .notMoved)
             #expect(error?.message.contains(words) == true, "\(String(describing: error))")
             #expect(try await book.note(7) == count + 1)
-            guard case .stat(let stat) = try await a.shards[0].perform(.stat(book.id)) else { return }
+            let stat = try await a.stat(book.id)
             #expect(stat.status != .moved && stat.status != .moving)
         }
 
@@ -44,9 +42,9 @@ struct MoveRefusalTests {
             _ = try await a.shards[0].perform(.divert(book.id, to: "lab-b"))
             var reason: String?
             try await eventually("it is refused") {
-                guard case .stat(let stat) = try await a.shards[0].perform(.stat(book.id)) else { return false }
-                reason = stat.move?.reason
-                return stat.move?.phase == .refused
+                let move = try await a.stat(book.id).move
+                reason = move?.reason
+                return move?.phase == .refused
             }
             return reason
         }
@@ -118,25 +116,18 @@ struct MoveRefusalTests {
 
     @Test("what is sent to an actor on its way waits in its mailbox while the other site is away")
     func away() async throws {
-        let a = Site("lab-a")
-        let b = Site("lab-b")
-        let first = try await b.startEndpoint(trusting: [a.trusted()])
-        let address = first.status.listens[0]
-        _ = try await a.startEndpoint(trusting: [b.trusted(at: address)], listens: false)
-        _ = try await a.startWorker()
-        _ = try await b.startWorker()
-        let caller = try await a.join()
+        let pair = try await SitePair(Site("lab-a"), listening: .b)
+        let (a, caller) = (pair.a, pair.callerA)
         let book = try await caller.spawn(Notebook.self, named: "book")
-        first.task.cancel()
-        _ = await first.task.result
+        await pair.stop(.b)
         _ = try await a.shards[0].perform(.divert(book.id, to: "lab-b"))
         let call = Task { try await book.note(1) }
         try await eventually("it waits") {
-            guard case .stat(let stat) = try await a.shards[0].perform(.stat(book.id)) else { return false }
+            let stat = try await a.stat(book.id)
             return stat.queuedCount == 1 && stat.move?.phase == .away
         }
         await #expect(throws: TroupeError.self) { try await caller.terminate(book.id) }
-        _ = try await b.startEndpoint(trusting: [a.trusted()], port: address)
+        try await pair.start(.b)
         #expect(try await call.value == 1)
         try await caller.move(book, to: "lab-b")
     }

@@ -8,40 +8,12 @@ import TroupeTesting
 
 @Suite("Actors that move to another site", .timeLimit(.minutes(3)))
 struct MoveTests {
-    /// Two sites that trust each other, each with a worker and a caller.
-    private struct Pair {
-        let a = Site("lab-a", shardCount: 2)
-        let b = Site("lab-b")
-        let endpointA: Endpoint
-        let endpointB: Endpoint
-        let callerA: Troupe
-        let callerB: Troupe
-
-        init(atB operations: SitePolicy.Operations = .spawn, calls: Set<String> = ["*"]) async throws {
-            var peer = a.trusted()
-            peer.policy.operations = operations
-            peer.policy.calls = calls
-            let atB = try await b.startEndpoint(trusting: [peer])
-            endpointB = atB.endpoint
-            endpointA = try await a.startEndpoint(
-                trusting: [b.trusted(at: atB.status.listens[0])], listens: false
-            ).endpoint
-            _ = try await a.startWorker()
-            _ = try await b.startWorker()
-            callerA = try await a.join()
-            callerB = try await b.join()
-        }
-
-        func stat(_ actor: ActorID, at site: Site) async throws -> ActorStat {
-            let answer = try await site.exchange.shard(of: actor).perform(.stat(actor))
-            guard case .stat(let stat) = answer else { throw answer.unexpected("stat") }
-            return stat
-        }
-    }
+    /// The second site lets the first one make actors, as it must to take them in.
+    private func pair() async throws -> SitePair { try await SitePair(listening: .b) { $0.operations = .spawn } }
 
     @Test("callers at both sites lose nothing, see nothing twice, and keep their order")
     func underLoad() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let book = try await pair.callerA.spawn(Notebook.self, named: "book")
         let fromB = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
         let secondA = try await pair.a.join()
@@ -59,16 +31,16 @@ struct MoveTests {
         #expect(load.complaints(about: try await book.entries()) == [])
         let there = try pair.callerB.handle(Notebook.self, named: "book")
         #expect(load.complaints(about: try await there.entries()) == [])
-        let left = try await pair.stat(book.id, at: pair.a)
+        let left = try await pair.a.stat(book.id)
         #expect(left.status == .moved)
         #expect(left.move?.site == "lab-b")
-        #expect(try await pair.stat(book.id, at: pair.b).status != .moved)
+        #expect(try await pair.b.stat(book.id).status != .moved)
         #expect(try await pair.callerA.find(Notebook.self, at: "lab-b").map(\.id.name) == ["book"])
     }
 
     @Test("one that goes and comes back under load is where it was, and its callers have seen nothing of it")
     func thereAndBack() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let book = try await pair.callerA.spawn(Notebook.self, named: "book")
         let there = try pair.callerB.handle(Notebook.self, named: "book")
         let fromB = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
@@ -82,9 +54,9 @@ struct MoveTests {
         for round in 1...3 {
             try await eventually("the load runs") { load.progress.value > 100 * round }
             try await pair.callerA.move(book, to: "lab-b")
-            #expect(try await pair.stat(book.id, at: pair.b).move == nil)
+            #expect(try await pair.b.stat(book.id).move == nil)
             try await pair.callerB.move(there, to: "lab-a")
-            let stat = try await pair.stat(book.id, at: pair.a)
+            let stat = try await pair.a.stat(book.id)
             #expect(stat.move == nil && stat.status != .moved)
         }
         try await running
@@ -94,14 +66,13 @@ struct MoveTests {
         // Its record at the other site forwards now.
         #expect(load.complaints(about: try await there.entries()) == [])
         try await eventually("nothing is owed to the first site") {
-            guard case .shardStat(let stat) = try await pair.b.shards[0].perform(.shardStat) else { return false }
-            return stat.owedCount == 0
+            try await pair.b.shardStat().owedCount == 0
         }
     }
 
     @Test("one that goes back ends there what it was sent from home, and the rest waits for it at home")
     func holdsWhatComes() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
         let book = try await pair.callerA.spawn(Notebook.self, named: "book")
         let remoteBook = try pair.callerB.handle(Notebook.self, named: "book", at: "lab-a")
@@ -111,12 +82,12 @@ struct MoveTests {
         try await eventually("the turn has begun") { WorkGate.named(gate).arrivedCount == 1 }
         let there = try pair.callerB.handle(Clockwork.self, named: "clock")
         async let moving: Void = pair.callerB.move(there, to: "lab-a")
-        try await eventually("it is to leave") { try await pair.stat(there.id, at: pair.b).move != nil }
+        try await eventually("it is to leave") { try await pair.b.stat(there.id).move != nil }
         let second = Task { try await clockwork.work(2, remoteBook, gate) }
         try await eventually("the second one waits at home") {
-            try await pair.stat(clockwork.id, at: pair.a).queuedCount == 2
+            try await pair.a.stat(clockwork.id).queuedCount == 2
         }
-        #expect(try await pair.stat(there.id, at: pair.b).queuedCount == 1)
+        #expect(try await pair.b.stat(there.id).queuedCount == 1)
         WorkGate.named(gate).open()
         #expect(try await first.value == 1)
         try await moving
@@ -130,9 +101,9 @@ struct MoveTests {
         let a = Site("lab-a")
         let b = Site("lab-b")
         var atB = try await b.startEndpoint(trusting: [a.trusted()])
-        let addressB = atB.status.listens[0]
+        let addressB = atB.address
         var atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)])
-        let addressA = atA.status.listens[0]
+        let addressA = atA.address
         _ = try await a.startWorker()
         _ = try await b.startWorker()
         let caller = try await a.join()
@@ -141,32 +112,22 @@ struct MoveTests {
         async let running: Void = load.run()
         try await eventually("the load runs") { load.progress.value > 50 }
         async let moving: Void = caller.move(book, to: "lab-b")
-        try await eventually("the move has begun") {
-            guard case .stat(let stat) = try await a.shards[0].perform(.stat(book.id)) else { return false }
-            return stat.move != nil
-        }
+        try await eventually("the move has begun") { try await a.stat(book.id).move != nil }
         for _ in 1...3 {
-            atA.task.cancel()
-            _ = await atA.task.result
+            await atA.stop()
             atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)], port: addressA)
-            atB.task.cancel()
-            _ = await atB.task.result
+            await atB.stop()
             atB = try await b.startEndpoint(trusting: [a.trusted(at: addressA)], port: addressB)
         }
         try await moving
         let callerB = try await b.join()
         let there = try callerB.handle(Notebook.self, named: "book")
         async let returning: Void = callerB.move(there, to: "lab-a")
-        try await eventually("the way back has begun") {
-            guard case .stat(let stat) = try await b.shards[0].perform(.stat(book.id)) else { return false }
-            return stat.move != nil
-        }
+        try await eventually("the way back has begun") { try await b.stat(book.id).move != nil }
         for _ in 1...2 {
-            atB.task.cancel()
-            _ = await atB.task.result
+            await atB.stop()
             atB = try await b.startEndpoint(trusting: [a.trusted(at: addressA)], port: addressB)
-            atA.task.cancel()
-            _ = await atA.task.result
+            await atA.stop()
             atA = try await a.startEndpoint(trusting: [b.trusted(at: addressB)], port: addressA)
         }
         try await returning
@@ -177,7 +138,7 @@ struct MoveTests {
 
     @Test("a turn that runs ends where it began, and what it called is called once")
     func turns() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let book = try await pair.callerA.spawn(Notebook.self, named: "book")
         let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
         let gate = "turns"
@@ -185,11 +146,11 @@ struct MoveTests {
         try await eventually("the turn has begun") { WorkGate.named(gate).arrivedCount == 1 }
         let second = Task { try await clockwork.work(2, book, gate) }
         try await eventually("the second one waits") {
-            try await pair.stat(clockwork.id, at: pair.a).queuedCount == 2
+            try await pair.a.stat(clockwork.id).queuedCount == 2
         }
         async let moving: Void = pair.callerA.move(clockwork, to: "lab-b")
-        try await eventually("it is to leave") { try await pair.stat(clockwork.id, at: pair.a).move != nil }
-        #expect(try await pair.stat(clockwork.id, at: pair.a).move?.phase == .leaving)
+        try await eventually("it is to leave") { try await pair.a.stat(clockwork.id).move != nil }
+        #expect(try await pair.a.stat(clockwork.id).move?.phase == .leaving)
         #expect(try await book.entries() == [1])
         WorkGate.named(gate).open()
         #expect(try await first.value == 1)
@@ -201,7 +162,7 @@ struct MoveTests {
 
     @Test("timers go on at the other site, and only there")
     func timers() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let clockwork = try await pair.callerA.spawn(Clockwork.self, named: "clock")
         try await clockwork.tickEvery(50)
         try await eventually("it ticks") { try await clockwork.ticks() > 2 }
@@ -209,13 +170,13 @@ struct MoveTests {
         let before = try await clockwork.ticks()
         #expect(before > 2)
         try await eventually("it ticks there") { try await clockwork.ticks() > before + 2 }
-        #expect(try await pair.stat(clockwork.id, at: pair.a).timers == [])
-        #expect(try await pair.stat(clockwork.id, at: pair.b).timers == ["tick"])
+        #expect(try await pair.a.stat(clockwork.id).timers == [])
+        #expect(try await pair.b.stat(clockwork.id).timers == ["tick"])
     }
 
     @Test("outcomes of earlier calls and of forwarded ones are known where they were asked for")
     func outcomes() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let book = try await pair.callerA.spawn(Notebook.self, named: "book")
         let early = try await pair.callerA.tell(book) { try await $0.note(1) }
         _ = try await book.entries()
@@ -231,10 +192,10 @@ struct MoveTests {
 
     @Test("an actor moves on to a third site, its first handles follow, and it comes back as it went")
     func chain() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         let c = Site("lab-c")
         let atC = try await c.startEndpoint(trusting: [pair.b.trusted(), pair.a.trusted()])
-        let toC = c.trusted(at: atC.status.listens[0])
+        let toC = c.trusted(at: atC.address)
         var trustB = TrustFile()
         for peer in [pair.a.trusted(), toC] { trustB.set(peer) }
         try await pair.endpointB.update(trustB)
@@ -255,7 +216,7 @@ struct MoveTests {
         let endpointA = pair.endpointA
         var trustA = TrustFile()
         for peer in endpointA.status.peers where peer.site == "lab-b" {
-            trustA.set(pair.b.trusted(at: pair.endpointB.status.listens[0]))
+            trustA.set(pair.b.trusted(at: pair.atB.address))
         }
         trustA.set(toC)
         try await endpointA.update(trustA)
@@ -267,7 +228,7 @@ struct MoveTests {
         #expect(across?.message.contains("moved from there to site lab-b") == true)
         try await callerC.move(there.id, to: "lab-b")
         try await pair.callerB.move(there.id, to: "lab-a")
-        #expect(try await pair.stat(book.id, at: pair.a).move == nil)
+        #expect(try await pair.a.stat(book.id).move == nil)
         #expect(try await book.entries() == [1, 2, 3, 4, 5])
         #expect(try await there.entries() == [1, 2, 3, 4, 5])
         try await pair.callerA.move(book, to: "lab-b")

@@ -14,15 +14,13 @@ import TroupeTesting
 struct KeptObjectsTests {
     /// Site lab-a, whose clock is the test's, and lab-b, which reaches it by a path that can be cut.
     private final class Pair: Sendable {
-        typealias Started = (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>)
-
         static let lease = Duration.milliseconds(600)
         let clock = ManualClock()
         let a: Site
         let b: Site
-        let startedA: Started
+        let startedA: RunningEndpoint
         let link: LinkProxy
-        let firstB: Started
+        let firstB: RunningEndpoint
         let callerA: Troupe
         let callerB: Troupe
 
@@ -30,7 +28,7 @@ struct KeptObjectsTests {
             a = Site("lab-a", shardCount: 2, clock: clock, files: try SiteFiles())
             b = Site("lab-b", files: try SiteFiles())
             startedA = try await a.startEndpoint(trusting: [b.trusted()]) { Self.configure(&$0, lease) }
-            link = try await LinkProxy(to: HostPort(parsing: startedA.status.listens[0]))
+            link = try await LinkProxy(to: HostPort(parsing: startedA.address))
             // Before anybody joins, so that all know their site's name.
             firstB = try await Self.startB(b, a.trusted(at: link.address.description))
             _ = try await a.startWorker()
@@ -45,19 +43,14 @@ struct KeptObjectsTests {
             configuration.options.retryPauseMax = .milliseconds(200)
         }
 
-        private static func startB(_ b: Site, _ a: TrustedPeer) async throws -> Started {
+        private static func startB(_ b: Site, _ a: TrustedPeer) async throws -> RunningEndpoint {
             let started = try await b.startEndpoint(trusting: [a], listens: false) { configure(&$0, lease) }
             _ = try await started.endpoint.test("lab-a")
             return started
         }
 
-        func startB() async throws -> Started {
+        func startB() async throws -> RunningEndpoint {
             try await Self.startB(b, a.trusted(at: link.address.description))
-        }
-
-        func stop(_ started: Started) async {
-            started.task.cancel()
-            _ = await started.task.result
         }
 
         /// An actor of lab-b that was sent a new object of lab-a and keeps it, as nothing else does, and the object's key.
@@ -99,7 +92,7 @@ struct KeptObjectsTests {
         #expect(try await pair.has(key))
         #expect(try await there.keptCount() == 1000)
         // Another endpoint, which remembers nothing, finds the reference and its end.
-        await pair.stop(pair.firstB)
+        await pair.firstB.stop()
         let again = try await pair.startB()
         try await eventually("the new endpoint has asked") { again.endpoint.keepAnswerCount > 0 }
         try await pair.collection()
@@ -143,7 +136,7 @@ struct KeptObjectsTests {
         let first = pair.firstB
         let (there, key) = try await pair.sharedObject()
         try await pair.renewed(first.endpoint)
-        await pair.stop(first)
+        await first.stop()
         pair.clock.advance(by: Pair.lease * 0.8)
         try await pair.collection()
         let second = try await pair.startB()
@@ -160,7 +153,7 @@ struct KeptObjectsTests {
         let first = pair.firstB
         let (there, key) = try await pair.sharedObject()
         try await pair.renewed(first.endpoint)
-        await pair.stop(first)
+        await first.stop()
         pair.clock.advance(by: Pair.lease * 2)
         try await eventually("the object is gone") { try await !pair.has(key) }
         _ = try await pair.startB()

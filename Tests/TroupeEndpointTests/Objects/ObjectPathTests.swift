@@ -22,13 +22,9 @@ struct ObjectPathTests {
             let sizeBytes = 24 * Self.pieceBytes + 17
             let a = Site("lab-a", files: try SiteFiles(connector: PatternConnector(sizeBytes: sizeBytes, gate: gate)))
             let b = Site("lab-b", files: try SiteFiles())
-            func configure(_ site: Site) -> (inout Endpoint.Configuration) throws -> Void {
-                { configuration in
-                    var client = RelayClientConfiguration(key: site.key, site: site.name, relays: [try relay.url])
-                    client.proxy = .none
-                    client.retry = .milliseconds(20)...Duration.milliseconds(200)
-                    configuration.relay = client
-                    configuration.options.retryPauseMax = .milliseconds(500)
+            func start(_ site: Site, trusting other: Site) async throws -> RunningEndpoint {
+                try await site.startEndpoint(trusting: [other.trusted()], listens: false) { configuration in
+                    configuration.meet(at: try relay.url)
                     configuration.mayForward = way == .relay
                     guard way == .quic else { return }
                     var ice = ICEConfiguration()
@@ -36,11 +32,8 @@ struct ObjectPathTests {
                     configuration.ice = ice
                 }
             }
-            func startA() async throws -> (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>) {
-                try await a.startEndpoint(trusting: [b.trusted()], listens: false, configure: configure(a))
-            }
-            let first = try await startA()
-            let reader = try await b.startEndpoint(trusting: [a.trusted()], listens: false, configure: configure(b))
+            let first = try await start(a, trusting: b)
+            let reader = try await start(b, trusting: a)
             let reading = Task {
                 let registry = StoreRegistry()
                 registry.reachSites(through: b.exchange)
@@ -50,9 +43,8 @@ struct ObjectPathTests {
             }
             try await eventually("8 MiB are here") { reader.endpoint.copiedObjectBytes == 8 * Self.pieceBytes }
             #expect(reader.endpoint.status.peers.first?.path?.hasPrefix("\(way.rawValue) ") == true)
-            first.task.cancel()
-            _ = await first.task.result
-            let second = try await startA()
+            await first.stop()
+            let second = try await start(a, trusting: b)
             gate.open()
             #expect(try await reading.value == PatternConnector.bytes(0..<sizeBytes))
             #expect(second.endpoint.servedObjectBytes == sizeBytes - 8 * Self.pieceBytes)

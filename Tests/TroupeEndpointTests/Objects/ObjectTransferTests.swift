@@ -26,15 +26,13 @@ struct ObjectTransferTests {
             b = Site("lab-b", files: try SiteFiles())
         }
 
-        typealias Started = (endpoint: Endpoint, status: EndpointStatus, task: Task<Void, any Error>)
-
-        func startA(at address: String = "127.0.0.1:0") async throws -> Started {
+        func startA(at address: String = "127.0.0.1:0") async throws -> RunningEndpoint {
             try await a.startEndpoint(trusting: [b.trusted()], port: address)
         }
 
         func startB(
             dialling address: String, copies: (inout ObjectCopies) -> Void = { _ in }
-        ) async throws -> Started {
+        ) async throws -> RunningEndpoint {
             try await b.startEndpoint(trusting: [a.trusted(at: address)], listens: false) { configuration in
                 guard var made = configuration.copies else { return }
                 copies(&made)
@@ -53,11 +51,6 @@ struct ObjectTransferTests {
 
         var whole: [UInt8] { PatternConnector.bytes(0..<sizeBytes) }
 
-        func stop(_ started: Started) async {
-            started.task.cancel()
-            _ = await started.task.result
-        }
-
         var copyFiles: [FilePath] {
             let copies = b.files?.copies ?? ""
             let names = (try? FileManager.default.contentsOfDirectory(atPath: copies.string)) ?? []
@@ -69,7 +62,7 @@ struct ObjectTransferTests {
     func shared() async throws {
         let scene = try Scene(sizeBytes: 20 * Self.pieceBytes + 17)
         let a = try await scene.startA()
-        let b = try await scene.startB(dialling: a.status.listens[0])
+        let b = try await scene.startB(dialling: a.address)
         let whole = scene.whole
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for _ in 0..<3 { group.addTask { try await scene.read() == whole } }
@@ -79,8 +72,8 @@ struct ObjectTransferTests {
         #expect(b.endpoint.copiedObjectBytes == scene.sizeBytes)
         #expect(try await scene.read() == whole)
         // The copy outlives the endpoint.
-        await scene.stop(b)
-        let again = try await scene.startB(dialling: a.status.listens[0])
+        await b.stop()
+        let again = try await scene.startB(dialling: a.address)
         #expect(try await scene.read() == whole)
         #expect(a.endpoint.servedObjectBytes == scene.sizeBytes)
         #expect(again.endpoint.copiedObjectBytes == 0)
@@ -91,11 +84,11 @@ struct ObjectTransferTests {
         let gate = Gate(behind: 8 * Self.pieceBytes)
         let scene = try Scene(sizeBytes: 24 * Self.pieceBytes, gate: gate)
         let first = try await scene.startA()
-        let b = try await scene.startB(dialling: first.status.listens[0])
+        let b = try await scene.startB(dialling: first.address)
         let reading = Task { try await scene.read() }
         try await eventually("8 MiB are here") { b.endpoint.copiedObjectBytes == 8 * Self.pieceBytes }
-        await scene.stop(first)
-        let second = try await scene.startA(at: first.status.listens[0])
+        await first.stop()
+        let second = try await scene.startA(at: first.address)
         gate.open()
         #expect(try await reading.value == scene.whole)
         #expect(second.endpoint.servedObjectBytes == 16 * Self.pieceBytes)
@@ -107,11 +100,11 @@ struct ObjectTransferTests {
         let gate = Gate(behind: 8 * Self.pieceBytes)
         let scene = try Scene(sizeBytes: 24 * Self.pieceBytes, gate: gate)
         let a = try await scene.startA()
-        let first = try await scene.startB(dialling: a.status.listens[0])
+        let first = try await scene.startB(dialling: a.address)
         let reading = Task { try await scene.read() }
         try await eventually("8 MiB are here") { first.endpoint.copiedObjectBytes == 8 * Self.pieceBytes }
-        await scene.stop(first)
-        let second = try await scene.startB(dialling: a.status.listens[0])
+        await first.stop()
+        let second = try await scene.startB(dialling: a.address)
         try await eventually("the link is new") { second.endpoint.status.peers.map(\.isLinked) == [true] }
         gate.open()
         #expect(try await reading.value == scene.whole)
@@ -122,7 +115,7 @@ struct ObjectTransferTests {
     func damagedCopy() async throws {
         let scene = try Scene(sizeBytes: 6 * Self.pieceBytes)
         let a = try await scene.startA()
-        _ = try await scene.startB(dialling: a.status.listens[0])
+        _ = try await scene.startB(dialling: a.address)
         #expect(try await scene.read() == scene.whole)
         let copy = try #require(scene.copyFiles.first)
         let file = try FileDescriptor.open(copy, .writeOnly)
@@ -135,7 +128,7 @@ struct ObjectTransferTests {
     func noRoom() async throws {
         let scene = try Scene(sizeBytes: 6 * Self.pieceBytes)
         let a = try await scene.startA()
-        _ = try await scene.startB(dialling: a.status.listens[0]) { $0.sizeBytesMax = 5 << 20 }
+        _ = try await scene.startB(dialling: a.address) { $0.sizeBytesMax = 5 << 20 }
         #expect(try await scene.read() == scene.whole)
         #expect(scene.copyFiles.isEmpty)
     }
@@ -144,7 +137,7 @@ struct ObjectTransferTests {
     func oldestGoes() async throws {
         let scene = try Scene(sizeBytes: 6 * Self.pieceBytes)
         let a = try await scene.startA()
-        let b = try await scene.startB(dialling: a.status.listens[0]) { $0.sizeBytesMax = 13 << 20 }
+        let b = try await scene.startB(dialling: a.address) { $0.sizeBytesMax = 13 << 20 }
         for key in ["k1", "k2", "k1", "k3"] { #expect(try await scene.read(key) == scene.whole) }
         #expect(scene.copyFiles.count == 2)
         #expect(b.endpoint.copiedObjectBytes == 3 * scene.sizeBytes)
@@ -196,7 +189,7 @@ struct ObjectTransferTests {
     func boundedMemory() async throws {
         let scene = try Scene(sizeBytes: 256 * Self.pieceBytes)
         let a = try await scene.startA()
-        let b = try await scene.startB(dialling: a.status.listens[0])
+        let b = try await scene.startB(dialling: a.address)
         let client = try LocalClient(BrokerAddress("ipc://\(try #require(scene.b.files).directory.path)/socket"))
         defer { client.close() }
         let most = LocalRequest.pieceSizeBytesMax

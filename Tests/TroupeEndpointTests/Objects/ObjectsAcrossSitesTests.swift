@@ -9,37 +9,18 @@ import TroupeTesting
 
 @Suite("Objects of other sites", .timeLimit(.minutes(5)))
 struct ObjectsAcrossSitesTests {
-    /// Two sites with stores, of which the second connects to the first.
-    private struct Pair {
-        let a: Site
-        let b: Site
-        let endpointA: Endpoint
-        let endpointB: Endpoint
-        let callerA: Troupe
-        let callerB: Troupe
-
-        init(stores: Set<String> = ["*"]) async throws {
-            a = Site("lab-a", shardCount: 2, files: try SiteFiles())
-            b = Site("lab-b", files: try SiteFiles())
-            var trusted = b.trusted()
-            trusted.policy.stores = stores
-            let started = try await a.startEndpoint(trusting: [trusted])
-            endpointA = started.endpoint
-            endpointB = try await b.startEndpoint(
-                trusting: [a.trusted(at: started.status.listens[0])], listens: false
-            ).endpoint
-            _ = try await a.startWorker()
-            _ = try await b.startWorker()
-            callerA = try await a.join()
-            callerB = try await b.join()
-        }
+    /// Two sites with stores.
+    private func pair(stores: Set<String> = ["*"]) async throws -> SitePair {
+        try await SitePair(
+            Site("lab-a", shardCount: 2, files: try SiteFiles()), Site("lab-b", files: try SiteFiles())
+        ) { $0.stores = stores }
     }
 
     private static let count = 2_500_000
 
     @Test("a large argument and a large result cross like small ones")
     func largeValues() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         _ = try await pair.endpointB.test("lab-a")
         let there = try await pair.callerB.spawn(Warehouse.self, named: "there", at: "lab-a")
         var numbers = [Double](repeating: 1, count: Self.count)
@@ -53,7 +34,7 @@ struct ObjectsAcrossSitesTests {
 
     @Test("of a proxy's slice only its bytes move")
     func slices() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         _ = try await pair.endpointB.test("lab-a")
         let there = try await pair.callerB.spawn(Warehouse.self, named: "there", at: "lab-a")
         let numbers = try await pair.callerB.proxy((0..<Self.count).map(Double.init))
@@ -67,7 +48,7 @@ struct ObjectsAcrossSitesTests {
 
     @Test("a proxy that comes home is local again; one that is kept elsewhere still leads to its site")
     func proxiesTravel() async throws {
-        let pair = try await Pair()
+        let pair = try await pair()
         _ = try await pair.endpointB.test("lab-a")
         let there = try await pair.callerB.spawn(Warehouse.self, named: "there", at: "lab-a")
         let numbers = try await pair.callerB.proxy([Double](repeating: 3, count: 1000))
@@ -97,22 +78,21 @@ struct ObjectsAcrossSitesTests {
         let url = "embedded:\(directory.path)"
         let exchange = try await Exchange.open(url)
         let atB = try await b.startEndpoint(
-            trusting: [a.trusted(at: atA.status.listens[0])], listens: false, over: exchange)
+            trusting: [a.trusted(at: atA.address)], listens: false, over: exchange)
         _ = try await a.startWorker()
         let caller = try await Troupe.connect(to: url)
         #expect(caller.siteName == "lab-b")
         let there = try await caller.spawn(Warehouse.self, named: "there", at: "lab-a")
         #expect(try await there.make(Self.count).count == Self.count)
         #expect(atB.endpoint.copiedObjectBytes > Self.count * 8)
-        atB.task.cancel()
-        _ = await atB.task.result
+        await atB.stop()
         await caller.close()
         for shard in exchange.shards { await shard.close() }
     }
 
     @Test("a store that is not open to the site is refused, a missing object is not found, and nothing is written")
     func refusals() async throws {
-        let pair = try await Pair(stores: ["public"])
+        let pair = try await pair(stores: ["public"])
         _ = try await pair.endpointB.test("lab-a")
         let numbers = try await pair.callerA.proxy([1.0, 2.0])
         let reference = try #require(numbers.reference).named(site: "lab-a")
@@ -127,7 +107,7 @@ struct ObjectsAcrossSitesTests {
         #expect(deleted?.code == .refused)
         #expect(try await numbers.resolve() == [1, 2])
 
-        let open = try await Pair()
+        let open = try await self.pair()
         _ = try await open.endpointB.test("lab-a")
         let missing = try ObjectReference(
             store: "objects", kind: "file", address: "/", key: "gone", sizeBytes: 9, site: "lab-a")
@@ -163,8 +143,7 @@ struct ObjectsAcrossSitesTests {
         let notKnown = await #expect(throws: StoreError.self) { try await unknown.resolve() }
         #expect(notKnown?.code == .unknownStore && notKnown?.message.contains("trust add") == true)
 
-        started.task.cancel()
-        _ = await started.task.result
+        await started.stop()
         let down = await #expect(throws: StoreError.self) { try await proxy.resolve() }
         #expect(down?.code == .unreachable && down?.message.contains("endpoint start") == true)
     }

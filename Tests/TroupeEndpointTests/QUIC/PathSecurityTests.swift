@@ -1,5 +1,3 @@
-import NIOCore
-import NIOPosix
 import Testing
 
 @testable import TroupeEndpoint
@@ -38,46 +36,38 @@ struct PathSecurityTests {
         if case .ended(let error) = event { error.code == .refused } else { false }
     }
 
+    /// Expects that both sides are told that the one or the other has a wrong key.
+    private static func expectRefusal(
+        client: EndpointKey, server: EndpointKey, clientExpects: EndpointID, serverExpects: EndpointID
+    ) async throws {
+        let (near, far) = try await sides(nearExpects: clientExpects, farExpects: serverExpects)
+        try await secure(far, isClient: false, as: server)
+        try await secure(near, isClient: true, as: client)
+        #expect(isRefused(await near.wait(for: isOver)))
+        #expect(isRefused(await far.wait(for: isOver)))
+        await near.close()
+        await far.close()
+    }
+
     @Test("a server with another key is refused, and told so", .timeLimit(.minutes(1)))
     func wrongServer() async throws {
         let (client, server, expected) = (EndpointKey(), EndpointKey(), EndpointKey())
-        let (near, far) = try await Self.sides(nearExpects: expected.id, farExpects: client.id)
-        try await Self.secure(far, isClient: false, as: server)
-        try await Self.secure(near, isClient: true, as: client)
-        #expect(Self.isRefused(await near.wait(for: Self.isOver)))
-        #expect(Self.isRefused(await far.wait(for: Self.isOver)))
-        await near.close()
-        await far.close()
+        try await Self.expectRefusal(
+            client: client, server: server, clientExpects: expected.id, serverExpects: client.id)
     }
 
     @Test(
         "a client with another key is refused, and told so before it believes to be connected", .timeLimit(.minutes(1)))
     func wrongClient() async throws {
         let (client, server, expected) = (EndpointKey(), EndpointKey(), EndpointKey())
-        let (near, far) = try await Self.sides(nearExpects: server.id, farExpects: expected.id)
-        try await Self.secure(far, isClient: false, as: server)
-        try await Self.secure(near, isClient: true, as: client)
-        #expect(Self.isRefused(await near.wait(for: Self.isOver)))
-        #expect(Self.isRefused(await far.wait(for: Self.isOver)))
-        await near.close()
-        await far.close()
+        try await Self.expectRefusal(
+            client: client, server: server, clientExpects: server.id, serverExpects: expected.id)
     }
 
     @Test("garbage at the port of a path disturbs nothing", .timeLimit(.minutes(1)))
     func garbage() async throws {
         let pair = try await PunchedPair.make()
-        let words = pair.near.path.detail.split(separator: " ")
-        let ports = words.compactMap { word in word.split(separator: ":").last.flatMap { Int($0) } }
-        #expect(ports.count == 2)
-        let socket = try await DatagramBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .bind(host: "127.0.0.1", port: 0).get()
-        let (near, far) = try await pair.stream()
-        let bytes = pattern(500_000)
-        async let written: Void = {
-            try await near.write(bytes)
-            try await near.finish()
-        }()
-        for number in 0..<2_000 {
+        try await pair.expectUndisturbed(carrying: 500_000, by: 2_000) { number in
             var data = pattern(1 + number % 1_300, seed: number)
             // Some look like long headers of QUIC, some like STUN.
             switch number % 3 {
@@ -85,12 +75,8 @@ struct PathSecurityTests {
             case 1: data[0] = 0
             default: break
             }
-            let address = try SocketAddress(ipAddress: "127.0.0.1", port: ports[number % 2])
-            try await socket.writeAndFlush(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: data)))
+            return data
         }
-        #expect(try await far.readAll() == bytes)
-        try await written
-        try await socket.close()
         await pair.close()
     }
 

@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import Testing
 
 @testable import TroupeEndpoint
@@ -25,6 +27,33 @@ struct PunchedPair {
     func stream(_ urgency: StreamUrgency = .bulk) async throws -> (near: any PeerStream, far: any PeerStream) {
         let opened = try await near.openStream(urgency)
         return (opened, try #require(await far.nextStream()))
+    }
+
+    /// Expects that bytes arrive as they are while a stranger sends datagrams to the ports of both.
+    ///
+    /// - Parameters:
+    ///   - count: how many datagrams.
+    ///   - datagram: the bytes of each, by its number.
+    func expectUndisturbed(carrying sizeBytes: Int, by count: Int, datagram: (Int) -> [UInt8]) async throws {
+        let words = near.path.detail.split(separator: " ")
+        let ports = words.compactMap { word in word.split(separator: ":").last.flatMap { Int($0) } }
+        try #require(ports.count == 2)
+        let socket = try await DatagramBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let (from, to) = try await stream()
+        let bytes = pattern(sizeBytes)
+        async let written: Void = {
+            try await from.write(bytes)
+            try await from.finish()
+        }()
+        for number in 0..<count {
+            let address = try SocketAddress(ipAddress: "127.0.0.1", port: ports[number % 2])
+            let data = ByteBuffer(bytes: datagram(number))
+            try await socket.writeAndFlush(AddressedEnvelope(remoteAddress: address, data: data))
+        }
+        #expect(try await to.readAll() == bytes)
+        try await written
+        try await socket.close()
     }
 
     func close() async {

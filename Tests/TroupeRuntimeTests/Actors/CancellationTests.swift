@@ -3,21 +3,19 @@ import Synchronization
 import Testing
 import TroupeCore
 import TroupeRuntime
+import TroupeTesting
 
 /// A shard whose commits wait until they are let through.
-private final class SlowCommits: Shard {
+private final class SlowCommits: ShardLayer {
     private struct State {
         var isOpen = false
         var attempts = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
         var watchers: [CheckedContinuation<Void, Never>] = []
     }
-    private let shard: any Shard
+    let base = MemoryShard()
     private let state = Mutex(State())
 
-    init(_ shard: any Shard) { self.shard = shard }
-
-    var durability: DurabilityStatement { shard.durability }
     var attempts: Int { state.withLock { $0.attempts } }
 
     /// Waits until a commit waits.
@@ -54,29 +52,15 @@ private final class SlowCommits: Shard {
             }
             if Task.isCancelled { throw ExchangeError(.cancelled, "the task of this operation was cancelled") }
         }
-        return try await shard.perform(operation)
+        return try await base.perform(operation)
     }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
-    func close() async { await shard.close() }
 }
 
 @Suite(.timeLimit(.minutes(1)))
 struct CancellationTests {
     /// A cancellation that comes when the turn is over must not reach the task that commits it.
     @Test func aCancellationDuringTheCommitChangesNothing() async throws {
-        let shard = SlowCommits(MemoryShard())
+        let shard = SlowCommits()
         try await withWorker(on: shard) { troupe in
             let hits = try await troupe.spawn(Counter.self, named: "hits")
             let id = try await troupe.tell(hits) { try await $0.add(2) }

@@ -2,10 +2,11 @@ import Synchronization
 import Testing
 import TroupeCore
 import TroupeRuntime
+import TroupeTesting
 
 /// A shard that fences the first commit though it knows the lease, as one does that failed over and lacks the envelope.
-private final class FencingShard: Shard {
-    private let shard = MemoryShard()
+private final class FencingShard: ShardLayer {
+    let base = MemoryShard()
     private let isFencing = Mutex(true)
 
     func perform(_ operation: Operation) async throws(ExchangeError) -> Answer {
@@ -16,24 +17,8 @@ private final class FencingShard: Shard {
             }
             if isFirst { return .committed(turns.map { _ in .fenced }) }
         }
-        return try await shard.perform(operation)
+        return try await base.perform(operation)
     }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
-    var durability: DurabilityStatement { shard.durability }
-
-    func close() async { await shard.close() }
 }
 
 @Suite(.timeLimit(.minutes(1)))

@@ -2,47 +2,30 @@ import Distributed
 import Synchronization
 import Testing
 import TroupeCore
+import TroupeTesting
 
 @testable import TroupeRuntime
 
 /// A way to a shard that loses the answer to the first claim which was given something, and asks again, as a link does.
-private final class LossyClaims: Shard {
-    private let shard: any Shard
+private final class LossyClaims: ShardLayer {
+    let base = MemoryShard()
     private let hasLost = Mutex(false)
 
-    init(_ shard: any Shard) { self.shard = shard }
-
-    var durability: DurabilityStatement { shard.durability }
-
     func perform(_ operation: Operation) async throws(ExchangeError) -> Answer {
-        let answer = try await shard.perform(operation)
+        let answer = try await base.perform(operation)
         guard case .claimed(let result) = answer, !result.activations.isEmpty else { return answer }
         let isFirst = hasLost.withLock { hasLost in
             defer { hasLost = true }
             return !hasLost
         }
-        return isFirst ? try await shard.perform(operation) : answer
+        return isFirst ? try await base.perform(operation) : answer
     }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
-    func close() async { await shard.close() }
 }
 
 @Suite(.timeLimit(.minutes(1)))
 struct LostGrantTests {
     @Test func anActorWhoseGrantWasLostOnTheWayComesToLifeAllTheSame() async throws {
-        let shard = LossyClaims(MemoryShard())
+        let shard = LossyClaims()
         try await withWorker(on: shard, configure: { $0.lease = .milliseconds(300) }) { troupe in
             let hits = try await troupe.spawn(Counter.self, named: "hits")
             #expect(try await hits.add(2) == 2)
