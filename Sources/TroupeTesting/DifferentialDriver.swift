@@ -1,11 +1,5 @@
 package import TroupeCore
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Holds a host of the exchange against the state machine: both get the same operations at the same times, and must
 /// answer alike.
 package enum DifferentialDriver {
@@ -33,12 +27,6 @@ package enum DifferentialDriver {
     }
 
     private static let historyMax = 20
-
-    /// The seeds of a test: 1 to `count`, or the one that the environment variable `TROUPE_SEED` names.
-    package static func seeds(_ count: Int) -> [UInt64] {
-        if let text = getenv("TROUPE_SEED"), let seed = UInt64(String(cString: text)) { return [seed] }
-        return (1...UInt64(max(1, count))).map { $0 }
-    }
 
     /// Runs one sequence; nil if the host answered all alike. The host is closed at the end.
     ///

@@ -26,7 +26,7 @@ import TroupeTesting
         HostedShard.Kind(transport: .ipc, durability: .journaled),
     ])
     func answersAsTheMachine(_ kind: HostedShard.Kind) async throws {
-        for seed in DifferentialDriver.seeds(40) {
+        try await Seeds.run(40) { seed in
             let scratch = Scratch()
             let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
                 try await HostedShard.open(scratch, kind, clock: clock, limits: limits, place: place)

@@ -10,7 +10,7 @@ import TroupeTesting
     private static let kind = HostedShard.Kind(transport: .inproc, durability: .journaled)
 
     @Test func aBrokerGoesOnWhereItsJournalEnds() async throws {
-        for seed in DifferentialDriver.seeds(200) {
+        try await Seeds.run(200) { seed in
             let divergence = try await divergence(seed: seed, operations: 500)
             #expect(divergence == nil, "seed \(seed): \(divergence ?? "")")
         }

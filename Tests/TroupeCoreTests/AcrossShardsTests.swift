@@ -5,8 +5,11 @@ import TroupeTesting
 
 /// What holds between several shards, whoever carries and collects and however late.
 @Suite(.serialized) struct AcrossShardsTests {
-    @Test(arguments: DifferentialDriver.seeds(60))
-    func `messages arrive once and in order, and objects live as long as they are referred to`(seed: UInt64) throws {
+    @Test func `messages arrive once and in order, and objects live as long as they are referred to`() async throws {
+        try await Seeds.run(60) { try Self.check(seed: $0) }
+    }
+
+    private static func check(seed: UInt64) throws {
         var world = try ShardWorld(seed: seed)
         for _ in 0..<600 where world.faults.isEmpty {
             switch world.random.number(0...99) {

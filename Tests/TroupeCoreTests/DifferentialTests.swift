@@ -1,33 +1,18 @@
+import Synchronization
 import Testing
 import TroupeCore
 import TroupeTesting
 
 /// A host with a defect: it does not know fair shares.
-private struct GreedyShard: Shard {
-    let shard: MemoryShard
+private struct GreedyShard: ShardLayer {
+    let base: MemoryShard
 
     func perform(_ operation: Operation) async throws(ExchangeError) -> Answer {
         guard case .claim(let worker, let max, let only, _) = operation else {
-            return try await shard.perform(operation)
+            return try await base.perform(operation)
         }
-        return try await shard.perform(.claim(worker, max: max, only: only, greedy: true))
+        return try await base.perform(.claim(worker, max: max, only: only, greedy: true))
     }
-
-    func deliveries(
-        _ worker: WorkerID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Deliveries {
-        try await shard.deliveries(worker, after: cursor, max: max, timeout: timeout)
-    }
-
-    func receipts(
-        _ client: ClientID, after cursor: Cursor, max: Int, timeout: Duration
-    ) async throws(ExchangeError) -> Receipts {
-        try await shard.receipts(client, after: cursor, max: max, timeout: timeout)
-    }
-
-    var durability: DurabilityStatement { shard.durability }
-
-    func close() async { await shard.close() }
 }
 
 @Suite(.serialized) struct DifferentialTests {
@@ -35,7 +20,7 @@ private struct GreedyShard: Shard {
         var found: [DifferentialDriver.Divergence] = []
         for seed in UInt64(1)...20 {
             let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
-                GreedyShard(shard: MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false))
+                GreedyShard(base: MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false))
             }
             if let divergence { found.append(divergence) }
         }
@@ -46,35 +31,52 @@ private struct GreedyShard: Shard {
         #expect(divergence.history.count <= 20)
     }
 
-    @Test(arguments: DifferentialDriver.seeds(200))
-    func `the in-memory shard answers as the machine does`(seed: UInt64) async throws {
-        let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
-            MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false)
+    @Test func `the in-memory shard answers as the machine does`() async throws {
+        try await Seeds.run(200) { seed in
+            let divergence = try await DifferentialDriver.run(seed: seed) { clock, limits, place in
+                MemoryShard(limits: limits, place: place, clock: clock, ticksItself: false)
+            }
+            if let divergence { Issue.record("\(divergence)") }
         }
-        if let divergence { Issue.record("\(divergence)") }
     }
 
     /// The generator is of use only as far as it reaches: all operations, and the answers that matter.
-    @Test func `sequences reach every operation and the rare answers`() {
-        var operations: [String: Int] = [:]
-        var answers: [String: Int] = [:]
-        for seed in DifferentialDriver.seeds(200) {
-            var generator = OperationGenerator(seed: seed)
-            var machine = MailboxMachine(limits: generator.limits, place: generator.place)
-            let clock = ManualClock()
-            for _ in 0..<500 {
-                clock.advance(by: generator.pause())
-                let operation = generator.next(now: clock.now())
-                let answer = machine.perform(operation, now: clock.now())
-                operations[operation.name, default: 0] += 1
-                for name in Self.names(answer) { answers[name, default: 0] += 1 }
-                generator.observe(operation, answer)
+    @Test func `sequences reach every operation and the rare answers`() async throws {
+        let reached = Mutex(Reached())
+        try await Seeds.run(200) { seed in
+            let some = Self.reached(seed: seed)
+            reached.withLock { reached in
+                reached.operations.merge(some.operations, uniquingKeysWith: +)
+                reached.answers.merge(some.answers, uniquingKeysWith: +)
             }
         }
+        let (operations, answers) = reached.withLock { ($0.operations, $0.answers) }
         for name in Self.operationNames { #expect(operations[name, default: 0] > 20, "\(name)") }
         for name in Self.answerNames {
             #expect(answers[name, default: 0] > 10, "\(name): \(answers[name, default: 0])")
         }
+    }
+
+    /// How often.
+    private struct Reached {
+        var operations: [String: Int] = [:]
+        var answers: [String: Int] = [:]
+    }
+
+    private static func reached(seed: UInt64) -> Reached {
+        var reached = Reached()
+        var generator = OperationGenerator(seed: seed)
+        var machine = MailboxMachine(limits: generator.limits, place: generator.place)
+        let clock = ManualClock()
+        for _ in 0..<500 {
+            clock.advance(by: generator.pause())
+            let operation = generator.next(now: clock.now())
+            let answer = machine.perform(operation, now: clock.now())
+            reached.operations[operation.name, default: 0] += 1
+            for name in names(answer) { reached.answers[name, default: 0] += 1 }
+            generator.observe(operation, answer)
+        }
+        return reached
     }
 
     private static let operationNames = [

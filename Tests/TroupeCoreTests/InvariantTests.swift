@@ -3,8 +3,11 @@ import TroupeCore
 import TroupeTesting
 
 @Suite(.serialized) struct InvariantTests {
-    @Test(arguments: DifferentialDriver.seeds(200))
-    func `invariants hold after every operation`(seed: UInt64) {
+    @Test func `invariants hold after every operation`() async throws {
+        try await Seeds.run(200) { Self.check(seed: $0) }
+    }
+
+    private static func check(seed: UInt64) {
         var generator = OperationGenerator(seed: seed)
         var machine = MailboxMachine(limits: generator.limits, place: generator.place)
         let clock = ManualClock()

@@ -86,8 +86,11 @@ import TroupeTesting
         }
     }
 
-    @Test(arguments: DifferentialDriver.seeds(100))
-    func `a machine comes back from its journal`(seed: UInt64) throws {
+    @Test func `a machine comes back from its journal`() async throws {
+        try await Seeds.run(100) { try Self.checkRecovery(seed: $0) }
+    }
+
+    private static func checkRecovery(seed: UInt64) throws {
         var generator = OperationGenerator(seed: seed)
         var machine = MailboxMachine(limits: generator.limits, place: generator.place, tracksChanges: true)
         var journal = Journal()
@@ -103,11 +106,11 @@ import TroupeTesting
         }
         var restored = try journal.restored(limits: generator.limits, place: generator.place, now: clock.now())
         let broken = restored.brokenInvariants()
-        #expect(broken == [])
+        #expect(broken == [], "seed \(seed)")
         // Marks are not kept: whoever set them begins anew.
         let garbage = restored.garbagePage(limit: .max).sorted()
-        #expect(garbage == machine.garbagePage(limit: .max).sorted())
-        #expect(restored.counter >= machine.counter)
+        #expect(garbage == machine.garbagePage(limit: .max).sorted(), "seed \(seed)")
+        #expect(restored.counter >= machine.counter, "seed \(seed)")
         let views = (Self.view(&machine, calls, clock.now()), Self.view(&restored, calls, clock.now()))
         for (left, right) in zip(views.0, views.1) where left != right {
             Issue.record("seed \(seed): \(left) came back as \(right)")
