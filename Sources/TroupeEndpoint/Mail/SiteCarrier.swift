@@ -10,6 +10,8 @@ import TroupeCore
 /// actors: by a lease.
 final class SiteCarrier: Sendable {
     private let id = WorkerID.random(prefix: "endpoint-")
+    /// The site itself, for which there is nothing to carry.
+    private let own: String
     private let index: Int
     private let shard: any Shard
     private let exchange: Exchange
@@ -39,9 +41,10 @@ final class SiteCarrier: Sendable {
     static let window = 1000
 
     init(
-        index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
+        _ own: String, index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
         onChange: @escaping @Sendable () -> Void
     ) {
+        self.own = own
         self.index = index
         self.shard = exchange.shards[index]
         self.exchange = exchange
@@ -163,8 +166,12 @@ final class SiteCarrier: Sendable {
     }
 
     private func install(_ activation: Activation) -> OutboundMail {
+        // From a process that did not know at which site it is; now it does.
+        let refusal =
+            activation.actor.isSiteMailbox && activation.actor.name == own
+            ? "\(own) is the name of this very site, which its sender did not know yet: send it again" : nil
         let mail = OutboundMail(
-            activation, shard: shard, index: index, worker: id, clock: clock, logger: logger)
+            activation, refusal: refusal, shard: shard, index: index, worker: id, clock: clock, logger: logger)
         let key = activation.actor.key
         let old = state.withLock { state in
             let early = state.early.removeValue(forKey: key) ?? []

@@ -80,7 +80,9 @@ package final class Endpoint: Service {
         let clock = clock
         let watch = local.watch
         carriers = exchange.shards.indices.map { index in
-            SiteCarrier(index: index, of: exchange, watch: watch, clock: clock, logger: logger) { changes.poke() }
+            SiteCarrier(
+                configuration.site, index: index, of: exchange, watch: watch, clock: clock, logger: logger
+            ) { changes.poke() }
         }
         paths = Paths(
             key: configuration.key, credentials: credentials, ice: configuration.ice,
