@@ -56,6 +56,17 @@ import TroupeTesting
         #expect(!run.errors.contains("secret"))
     }
 
+    @Test func anEndpointTakesNoExchangeOfOneProcess() throws {
+        let directory = "/tmp/troupe-cli-\(UUID())"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let words = ["--directory", directory, "--exchange", "memory:"]
+        expect(try Self.run(["endpoint", "init", "--site", "a"] + words), 64, naming: "embedded:/var/lib/troupe")
+        #expect(try Self.run(["endpoint", "init", "--site", "a", "-d", directory]).ending == .exited(0))
+        for detach in [[], ["--detach"]] {
+            expect(try Self.run(["endpoint", "start"] + words + detach), 64, naming: "embedded:/var/lib/troupe")
+        }
+    }
+
     @Test func theEnvironmentNamesTheExchange() throws {
         expect(
             try Self.run(["actor", "ls"], environment: ["TROUPE_EXCHANGE": "nonsense"]), 64, naming: "'nonsense'")

@@ -20,6 +20,7 @@ func runEndpoint(
             "no exchange is named: give --exchange URL, or TROUPE_EXCHANGE, or \"exchange\" in "
                 + "\(home.settingsFile)")
     }
+    try checkShared(url)
     let logger = Logger(label: "troupe.endpoint")
     let exchange = try await openExchange(url: url)
     do {
@@ -50,6 +51,16 @@ func runEndpoint(
     }
     for shard in exchange.shards { await shard.close() }
     withExtendedLifetime(lock) {}
+}
+
+/// An exchange that no other process can join is of no use to an endpoint.
+func checkShared(_ url: String) throws(Failure) {
+    guard url.hasPrefix("memory:") || url.hasPrefix("inproc:") else { return }
+    throw Failure(
+        .usage,
+        "\(Escape.line(url)) is an exchange within one process, so nobody could use the endpoint: name one that the site's "
+            + "processes share, such as embedded:/var/lib/troupe, which the first process opens and all others join by "
+            + "the same URL, or redis://localhost")
 }
 
 /// Tells the endpoint of each change of its trust file. One that cannot be read changes nothing.

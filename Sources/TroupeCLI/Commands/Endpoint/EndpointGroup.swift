@@ -95,6 +95,7 @@ struct EndpointInit: EndpointCommand {
     }
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
+        if let exchange { try checkShared(exchange) }
         var settings = EndpointSettings(site: site, exchange: exchange, listen: listen, local: local)
         settings.relay = paths.relaySettings
         settings.nat = paths.natSettings
