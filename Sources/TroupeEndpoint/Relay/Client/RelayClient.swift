@@ -157,13 +157,21 @@ extension RelayClient {
         }.channel
     }
 
-    /// Tries the relays where the endpoint was seen, then the others, until one does it.
+    /// Tries the relays where the endpoint was seen, then the others, until one does it. Those that say it is not there are not
+    /// asked.
     private func atFirst<Value: Sendable>(
         _ id: EndpointID, _ body: @Sendable (RelayLink) async throws(EndpointError) -> Value
     ) async throws(EndpointError) -> Value {
         let known = table.relays(of: id)
-        let order = links.filter { known.contains($0.index) } + links.filter { !known.contains($0.index) }
-        var failure = EndpointError(.unreachable, "no relay is named, so \(id.short) cannot be reached through one")
+        let without = table.relays(without: id)
+        let order =
+            links.filter { known.contains($0.index) }
+            + links.filter { !known.contains($0.index) && !without.contains($0.index) }
+        let absence =
+            links.isEmpty
+            ? "no relay is named, so endpoint \(id.short) cannot be reached through one"
+            : "endpoint \(id.short) is not at \(links.map(\.url.description).joined(separator: " or "))"
+        var failure = EndpointError(.unreachable, absence)
         for link in order {
             do throws(EndpointError) {
                 return try await body(link)
