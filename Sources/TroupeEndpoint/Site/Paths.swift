@@ -30,6 +30,8 @@ final class Paths: Sendable {
         var adopt: @Sendable (any PeerConnection) -> Void
         /// A peer is there, or has just come.
         var wake: @Sendable (EndpointID) -> Void
+        /// A peer came, and this is why there is no connection.
+        var failed: @Sendable (EndpointID, EndpointError) -> Void
     }
     private let owner = Mutex<Owner?>(nil)
 
@@ -245,6 +247,7 @@ final class Paths: Sendable {
             owner.withLock { $0 }?.adopt(connection)
             return .success(connection)
         } catch {
+            owner.withLock { $0 }?.failed(peer, error)
             return .failure(error)
         }
     }
@@ -271,6 +274,7 @@ final class Paths: Sendable {
                             logger: self.logger)
                         owner.adopt(connection)
                     } catch {
+                        owner.failed(pipe.from, error)
                         self.logger.info("a pipe through the relay came to nothing", metadata: ["error": "\(error)"])
                     }
                 }
