@@ -166,6 +166,8 @@ final class Paths: Sendable {
 
     /// Through NATs, or else through the relay.
     private func indirect(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        // Whoever waits is woken when it comes.
+        if let absence = relay?.absence(of: peer.id) { throw absence }
         guard ice != nil else { return try await relayed(peer) }
         guard mayForward else { return try await searched(peer) }
         return try await race(

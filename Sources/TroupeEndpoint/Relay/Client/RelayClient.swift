@@ -157,6 +157,17 @@ extension RelayClient {
         }.channel
     }
 
+    /// Why an endpoint that is watched is not to be reached now: no relay has it that we are connected to, and one has said so. It
+    /// says when that changes.
+    package func absence(of id: EndpointID) -> EndpointError? {
+        let without = table.relays(without: id)
+        guard !without.isEmpty, links.allSatisfy({ without.contains($0.index) || !$0.isUp }) else { return nil }
+        let names = links.map(\.url.description).joined(separator: " or ")
+        return EndpointError(
+            .unreachable,
+            "endpoint \(id.short) is not at \(names): it does not run, or uses other relays or another tenant")
+    }
+
     /// Tries the relays where the endpoint was seen, then the others, until one does it. Those that say it is not there are not
     /// asked.
     private func atFirst<Value: Sendable>(
@@ -167,11 +178,9 @@ extension RelayClient {
         let order =
             links.filter { known.contains($0.index) }
             + links.filter { !known.contains($0.index) && !without.contains($0.index) }
-        let absence =
-            links.isEmpty
-            ? "no relay is named, so endpoint \(id.short) cannot be reached through one"
-            : "endpoint \(id.short) is not at \(links.map(\.url.description).joined(separator: " or "))"
-        var failure = EndpointError(.unreachable, absence)
+        var failure =
+            absence(of: id)
+            ?? EndpointError(.unreachable, "no relay is named, so \(id.short) cannot be reached through one")
         for link in order {
             do throws(EndpointError) {
                 return try await body(link)
