@@ -6,6 +6,9 @@ import TroupeCore
 import TroupeEndpoint
 import TroupeStore
 
+/// How long an endpoint that is told to go waits for its exchange.
+private let farewellMax = Duration.seconds(2)
+
 /// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
 /// `onReady` is called once, when it listens.
 func runEndpoint(
@@ -39,11 +42,20 @@ func runEndpoint(
         configuration.copies = copies
         configuration.options.objectLease = objectLease
         let endpoint = try await Endpoint(configuration, exchange: exchange, logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await endpoint.run(onReady: onReady) }
-            group.addTask { await followTrust(of: home, endpoint, logger) }
-            defer { group.cancelAll() }
-            try await group.next()
+        try await withTaskCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await endpoint.run(onReady: onReady) }
+                group.addTask { await followTrust(of: home, endpoint, logger) }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } onCancel: {
+            // Unstructured: the process is about to end. What waits for an exchange that does not answer ends with this; its leases
+            // end by themselves.
+            Task {
+                try? await Task.sleep(for: farewellMax)
+                for shard in exchange.shards { await shard.close() }
+            }
         }
     } catch {
         for shard in exchange.shards { await shard.close() }

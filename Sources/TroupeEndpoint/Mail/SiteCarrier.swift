@@ -29,11 +29,12 @@ final class SiteCarrier: Sendable {
         var isDraining = false
     }
     private let state = Mutex(State())
+    private let heardAt = Mutex(ContinuousClock.now)
     private let toClaim = Nudge()
 
     /// After that long without anything an actor's mailbox is given back: there may be more of them than a worker holds.
     private static let idleTimeMax = Duration.seconds(30)
-    private static let lease = Duration.seconds(3)
+    static let lease = Duration.seconds(3)
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
     /// Envelopes of one site that may be under way, calls that wait for their outcomes among them. A claim brings as many at
@@ -53,6 +54,9 @@ final class SiteCarrier: Sendable {
         self.logger = logger
         self.onChange = onChange
     }
+
+    /// How long the exchange has not answered.
+    var silence: Duration { heardAt.withLock { .now - $0 } }
 
     private var held: [OutboundMail] { state.withLock { Array($0.mails.values) } }
 
@@ -95,6 +99,7 @@ final class SiteCarrier: Sendable {
                 _ = try await shard.perform(.tick(budget: 100))
                 let answer = try await shard.perform(.heartbeat(id))
                 guard case .heartbeat(let beat) = answer else { throw answer.unexpected("heartbeat") }
+                heardAt.withLock { $0 = .now }
                 isKnown = beat.isKnown
                 if !isKnown {
                     logger.warning("the endpoint's lease had expired; registering again")

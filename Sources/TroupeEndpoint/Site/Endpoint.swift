@@ -316,12 +316,14 @@ package final class Endpoint: Service {
 
     package var status: EndpointStatus {
         let (peers, listens) = state.withLock { (Array($0.peers.values), $0.listens) }
+        let silence = carriers.map(\.silence).max() ?? .zero
         return EndpointStatus(
             site: configuration.site, id: configuration.key.id.text, exchange: exchange.address,
             durability: "\(exchange.durability.level.rawValue) (\(exchange.durability.detail))", listens: listens,
             relays: paths.relays.map {
                 RelayView(url: $0.url.description, isConnected: $0.isConnected, failure: $0.failure?.message)
-            }, peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()))
+            }, peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()),
+            exchangeSilentSeconds: silence > SiteCarrier.lease ? Int(silence.components.seconds) : nil)
     }
 
     /// What kind of NAT this host is behind, and what will work.

@@ -112,7 +112,7 @@ public final class Worker: Service {
 
     private func farewell(_ left: [ActorID]) -> String {
         let names = left.prefix(5).map(\.description).joined(separator: ", ") + (left.count > 5 ? ", …" : "")
-        let what = left.isEmpty ? "it held no actors there" : "\(left.count) actors were not given back (\(names))"
+        let what = left.isEmpty ? "it held no actors there" : "\(left.count) actor(s) not given back (\(names))"
         return "\(system.address) did not answer while worker \(id) was leaving: \(what). Others take over "
             + "\(configuration.lease) after its last heartbeat, and turns that were not committed run again"
     }
