@@ -47,6 +47,9 @@ struct EndpointStart: EndpointCommand {
         _ = try home.trust()
         let url = exchange ?? ProcessInfo.processInfo.environment["TROUPE_EXCHANGE"].flatMap { $0.isEmpty ? nil : $0 }
         if let url = url ?? settings.exchange { try checkShared(url) }
+        if exchange == nil, let url, let own = settings.exchange, url != own {
+            terminal.note("the exchange is that of TROUPE_EXCHANGE, and not that of \(home.settingsFile)")
+        }
         if detach { return try await startDetached(at: home, terminal) }
         let json = options.json
         try await Foreground.run {
