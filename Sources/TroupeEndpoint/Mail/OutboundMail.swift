@@ -31,9 +31,10 @@ final class OutboundMail: HeldActor {
     private static let commitCountMax = 200
     private static let backOff = BackOff(first: .milliseconds(40), longest: .seconds(2))
 
+    /// - Parameter refusal: why nothing is sent there; nil to send.
     init(
-        _ activation: Activation, shard: any Shard, index: Int, worker: WorkerID, clock: any ExchangeClock,
-        logger: Logger
+        _ activation: Activation, refusal: String? = nil, shard: any Shard, index: Int, worker: WorkerID,
+        clock: any ExchangeClock, logger: Logger
     ) {
         site = activation.move?.site ?? activation.actor.name
         let isHeld = activation.move?.phase == .away
@@ -45,7 +46,7 @@ final class OutboundMail: HeldActor {
         self.worker = worker
         self.clock = clock
         self.logger = logger
-        var machine = OutboundMachine(site: site)
+        var machine = OutboundMachine(site: site, refusal: refusal)
         machine.take(activation.envelopes, mayHaveBeenSent: !isHeld)
         self.machine = Mutex(machine)
         alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.toSend.poke() } }
@@ -92,6 +93,7 @@ final class OutboundMail: HeldActor {
     func enqueue(_ envelopes: [QueuedEnvelope]) {
         machine.withLock { $0.take(envelopes, mayHaveBeenSent: false) }
         toSend.poke()
+        toCommit.poke()
         tellOfWork()
     }
 

@@ -10,6 +10,8 @@ import TroupeCore
 /// actors: by a lease.
 final class SiteCarrier: Sendable {
     private let id = WorkerID.random(prefix: "endpoint-")
+    /// The site itself, for which there is nothing to carry.
+    private let own: String
     private let index: Int
     private let shard: any Shard
     private let exchange: Exchange
@@ -24,19 +26,21 @@ final class SiteCarrier: Sendable {
         var registrations = 0
     }
     private let state = Mutex(State())
+    private let heardAt = Mutex(ContinuousClock.now)
     private let toClaim = Nudge()
 
     /// After that long without anything an actor's mailbox is given back: there may be more of them than a worker holds.
     private static let idleTimeMax = Duration.seconds(30)
-    private static let lease = Duration.seconds(3)
+    static let lease = Duration.seconds(3)
     /// Envelopes of one site that may be under way, calls that wait for their outcomes among them. A claim brings as many at
     /// once.
     static let window = 1000
 
     init(
-        index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
+        _ own: String, index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
         onChange: @escaping @Sendable () -> Void
     ) {
+        self.own = own
         self.index = index
         self.shard = exchange.shards[index]
         self.exchange = exchange
@@ -45,6 +49,9 @@ final class SiteCarrier: Sendable {
         self.logger = logger
         self.onChange = onChange
     }
+
+    /// How long the exchange has not answered.
+    var silence: Duration { heardAt.withLock { .now - $0 } }
 
     private var held: [OutboundMail] { state.withLock { $0.held.all } }
 
@@ -98,6 +105,7 @@ final class SiteCarrier: Sendable {
                 _ = try await shard.perform(.tick(budget: 100))
                 let answer = try await shard.perform(.heartbeat(id))
                 guard case .heartbeat(let beat) = answer else { throw answer.unexpected("heartbeat") }
+                heardAt.withLock { $0 = .now }
                 isKnown = beat.isKnown
                 if !isKnown {
                     logger.warning("the endpoint's lease had expired; registering again")
@@ -163,8 +171,12 @@ final class SiteCarrier: Sendable {
     }
 
     private func install(_ activation: Activation) -> OutboundMail {
+        // From a process that did not know at which site it is; now it does.
+        let refusal =
+            activation.actor.isSiteMailbox && activation.actor.name == own
+            ? "\(own) is the name of this very site, which its sender did not know yet: send it again" : nil
         let mail = OutboundMail(
-            activation, shard: shard, index: index, worker: id, clock: clock, logger: logger)
+            activation, refusal: refusal, shard: shard, index: index, worker: id, clock: clock, logger: logger)
         let old = state.withLock { $0.held.add(mail) { early in mail.take(early: early) } }
         old?.void()
         onChange()
