@@ -19,8 +19,9 @@ struct VersionTests {
         let a = Site("lab-a")
         let b = Site("lab-b")
         let log = LinkLog()
-        let (endpoint, status, _) = try await a.startEndpoint(trusting: [b.trusted()], logger: log.logger)
-        let address = try HostPort(parsing: status.listens[0])
+        let started = try await a.startEndpoint(trusting: [b.trusted()], logger: log.logger)
+        let endpoint = started.endpoint
+        let address = try HostPort(parsing: started.address)
         var old = DirectDialler.Options()
         old.mux = ofFormer
         await expectLinkError(.protocolViolation, "update the older one") {
