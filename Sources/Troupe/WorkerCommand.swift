@@ -23,8 +23,8 @@ public struct WorkerCommand<Types: ActorTypes>: AsyncParsableCommand {
             commandName: "worker", abstract: "Host actors of this program.",
             discussion: """
                 Leases actors that have work from the exchange, runs their messages and commits them. SIGTERM and SIGINT \
-                make it finish what runs, give back the rest and leave. Any number may run, anywhere that reaches the \
-                exchange.
+                make it finish what runs, give back the rest and leave; a second one ends it at once. Any number may run, \
+                anywhere that reaches the exchange.
 
                 Hosts: \(Types.all.map { $0.wireName }.sorted().joined(separator: ", "))
                 """)
@@ -43,6 +43,7 @@ public struct WorkerCommand<Types: ActorTypes>: AsyncParsableCommand {
             configuration: .init(
                 services: [.init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "troupe.worker")))
+        SecondSignal.endsAtOnce()
         do {
             try await group.run()
         } catch {

@@ -4,6 +4,8 @@ package struct EndpointStatus: Codable, Sendable, Hashable {
     package var id: String
     package var exchange: String
     package var durability: String
+    /// For how long the exchange has not answered; nil if it does.
+    package var exchangeSilentSeconds: Int?
     /// Where other endpoints can connect to.
     package var listens: [String]
     package var relays: [RelayView]
@@ -12,12 +14,13 @@ package struct EndpointStatus: Codable, Sendable, Hashable {
 
     package init(
         site: String, id: String, exchange: String, durability: String, listens: [String], relays: [RelayView],
-        peers: [PeerStatus], pid: Int
+        peers: [PeerStatus], pid: Int, exchangeSilentSeconds: Int? = nil
     ) {
         self.site = site
         self.id = id
         self.exchange = exchange
         self.durability = durability
+        self.exchangeSilentSeconds = exchangeSilentSeconds
         self.listens = listens
         self.relays = relays
         self.peers = peers

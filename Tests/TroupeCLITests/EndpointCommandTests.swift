@@ -1,3 +1,4 @@
+import CBOR
 import Testing
 import TroupeCore
 
@@ -43,6 +44,17 @@ struct EndpointCommandTests {
         let error = await #expect(throws: ExchangeError.self) { try await there.shards[0].perform(.types) }
         #expect(error?.code == .deadlineExceeded)
         #expect(error?.message.contains("site lab-b did not answer 'types'") == true, "\(error?.message ?? "")")
+        let call = await CommandRun.of(
+            ["actor", "call", "troupe://lab-b/Counter/hits", "add", "1", "--timeout", "50ms"], on: exchange)
+        #expect(call.exitCode == 2 && call.failure?.message.contains("such as 'add(_:)'") == true)
+    }
+
+    @Test("the types of the runtime's own errors are for scripts")
+    func ownErrors() throws {
+        let error = try CBOREncoder().encode(["type": SiteRequest.deadLettered, "message": "it lies there"])
+        let text = OutcomeText(id: CallID(unchecked: "c"), outcome: Outcome(.failed, payload: error))
+        #expect(text.errorType == "@deadLettered")
+        #expect(text.failure(of: "the call")?.message == "the call failed: it lies there")
     }
 
     @Test("a message that was taken by another site is not shown as the bytes that say so")

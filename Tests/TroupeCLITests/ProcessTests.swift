@@ -140,7 +140,10 @@ import TroupeTesting
     @Test func anEndpointThatHangsIsNamedWithTheWayOut() throws {
         try Self.endpoint { directory in
             let running = ChildProcess(
-                [try BrokerProcess.executable, "endpoint", "start", "-x", "memory:", "-d", directory, "--json"])
+                [
+                    try BrokerProcess.executable, "endpoint", "start", "-x", "embedded:\(directory)/exchange", "-d",
+                    directory, "--json",
+                ])
             try running.start()
             defer {
                 running.signal(SIGCONT)
@@ -150,6 +153,38 @@ import TroupeTesting
             running.signal(SIGSTOP)
             expect(try Self.run(["endpoint", "stop", "--timeout", "100ms", "-d", directory]), 2, naming: "'kill -9 ")
             expect(try Self.run(["endpoint", "ls", "-d", directory]), 2, naming: "'kill -9 ")
+        }
+    }
+
+    @Test func anEndpointTakesNoExchangeOfOneProcess() throws {
+        let memory = ["--exchange", "memory:", "--directory"]
+        let new = "/tmp/troupe-cli-\(UUID())"
+        expect(try Self.run(["endpoint", "init", "--site", "a"] + memory + [new]), 64, naming: "embedded:/")
+        try Self.endpoint { directory in
+            for detach in [[], ["--detach"]] {
+                expect(try Self.run(["endpoint", "start"] + memory + [directory] + detach), 64, naming: "embedded:/")
+            }
+        }
+    }
+
+    @Test func anEndpointWithoutItsExchangeSaysSoAndEndsInTime() throws {
+        try Self.endpoint { directory in
+            let url = "ipc://\(directory)/broker.sock"
+            let broker = try BrokerProcess.broker(listen: url)
+            let endpoint = ChildProcess(
+                [try BrokerProcess.executable, "endpoint", "start", "-x", url, "-d", directory, "--json"])
+            try endpoint.start()
+            #expect(endpoint.line() != nil)
+            broker.kill()
+            var lines: [String] = []
+            let end = ContinuousClock.now + .seconds(30)
+            while !lines.contains(where: { $0.contains("has not answered for") }), ContinuousClock.now < end {
+                lines = try Self.run(["endpoint", "status", "-d", directory]).output
+            }
+            #expect(lines.contains { $0.hasPrefix("exchange ") && $0.contains("has not answered for") })
+            let begin = ContinuousClock.now
+            #expect(endpoint.terminate() == .exited(0))
+            #expect(ContinuousClock.now - begin < .seconds(8))
         }
     }
 

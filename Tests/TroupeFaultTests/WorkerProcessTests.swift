@@ -118,6 +118,39 @@ struct WorkerProcessTests {
         }
     }
 
+    @Test(arguments: Server.allCases) func withoutItsExchangeAWorkerGoesInTimeAndSaysSo(_ kind: Server) async throws {
+        let server = try await kind.start()
+        let troupe = try await Troupe.connect(to: server.url)
+        let errors = FileManager.default.temporaryDirectory.appending(path: "troupe-\(UUID()).log")
+        defer { try? FileManager.default.removeItem(at: errors) }
+        let worker = ChildProcess(
+            [try ChildProcess.product("FaultNode"), "worker", "--exchange", server.url, "--drain-timeout", "1s"],
+            standardError: errors.path)
+        try worker.start()
+        let ledger = try await troupe.spawn(Ledger.self, named: "one")
+        #expect(try await ledger.add(1) == 1)
+        await troupe.close()
+        server.killServer()
+        let begin = ContinuousClock.now
+        #expect(worker.terminate() == .exited(1))
+        #expect(ContinuousClock.now - begin < .seconds(6))
+        #expect(try String(contentsOf: errors, encoding: .utf8).contains("not given back (Ledger/one)"))
+    }
+
+    @Test(arguments: Server.allCases) func aSecondWordToGoEndsAWorkerAtOnce(_ kind: Server) async throws {
+        try await withExchange(kind) { troupe, url in
+            let trouble = try await troupe.spawn(Trouble.self, named: "t")
+            let worker = try worker(url, ["--drain-timeout", "10m"])
+            _ = try await troupe.tell(trouble) { try await $0.hang() }
+            try await eventually("it hangs") { try await troupe.stat(trouble.id).outstandingCount == 1 }
+            try await eventually("it is told again and gone") {
+                worker.signal(SIGTERM)
+                return !worker.isRunning
+            }
+            #expect(worker.wait() == .signalled(15))
+        }
+    }
+
     /// Turns that block every thread there is must not cost a worker its lease.
     @Test(arguments: Server.allCases) func turnsThatBlockTheirThreadsLeaveTheLease(_ kind: Server) async throws {
         try await withExchange(kind) { troupe, url in

@@ -34,7 +34,17 @@ extension CallWords {
     /// A method of another site that is written in full needs no look there: the site may be away.
     private func described(in session: Session, of actor: ActorID) async throws -> MethodDescription {
         if !actor.site.isEmpty, let whole = MethodLookup.described(method) { return whole }
-        return try MethodLookup.find(method, in: try await session.type(of: actor))
+        let type: TypeDescription
+        do {
+            type = try await session.type(of: actor)
+        } catch {
+            guard !actor.site.isEmpty, let failure = Failure(reporting: error), failure.kind == .unavailable else {
+                throw error
+            }
+            throw Failure(
+                .unavailable, "\(failure.message); a method's full name, such as 'add(_:)', is sent without asking")
+        }
+        return try MethodLookup.find(method, in: type)
     }
 }
 

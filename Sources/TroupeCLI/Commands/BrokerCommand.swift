@@ -1,4 +1,5 @@
 import ArgumentParser
+import Troupe
 import TroupeCore
 import UnixSignals
 
@@ -119,8 +120,10 @@ struct ReadinessRow: Encodable {
 
 /// Runs something until it ends or the process is told to.
 enum Foreground {
-    /// SIGINT and SIGTERM cancel the body, which then has its own time to finish; this returns when it has.
+    /// SIGINT and SIGTERM cancel the body, which then has its own time to finish; this returns when it has. A second one ends
+    /// the process.
     static func run(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        SecondSignal.endsAtOnce()
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {

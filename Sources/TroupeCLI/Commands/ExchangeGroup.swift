@@ -15,10 +15,10 @@ struct ExchangeInfo: ExchangeCommand {
 
     struct Row: Encodable {
         var address: String
-        /// Absent of another site, which does not tell.
+        /// These three are absent of another site, which does not tell.
         var durability: String?
         var durabilityDetail: String?
-        var shardCount: Int
+        var shardCount: Int?
         var actorCount: Int
         var queuedCount: Int
         var deadLetterCount: Int
@@ -43,12 +43,13 @@ struct ExchangeInfo: ExchangeCommand {
         if let level = row.durability, let detail = row.durabilityDetail {
             fields.append(("durability", "\(level): \(detail)"))
         }
+        if let count = row.shardCount { fields.append(("shards", "\(count)")) }
         fields += [
-            ("shards", "\(row.shardCount)"), ("actors", "\(row.actorCount)"), ("queued", "\(row.queuedCount)"),
+            ("actors", "\(row.actorCount)"), ("queued", "\(row.queuedCount)"),
             ("dead letters", "\(row.deadLetterCount)"), ("workers", "\(row.workerCount)"),
             ("objects", "\(row.objectCount)"),
         ]
-        if row.shardCount > 1 { fields.append(("between shards", "\(row.outboxCount)")) }
+        if row.shardCount ?? 1 > 1 || row.outboxCount > 0 { fields.append(("between shards", "\(row.outboxCount)")) }
         if row.owedCount > 0 { fields.append(("outcomes for sites", "\(row.owedCount)")) }
         for type in row.types { fields.append(("type", "\(type.name): \(type.methods.joined(separator: ", "))")) }
         try session.terminal.print(lines: Fields.lines(fields, terminal: session.terminal))
@@ -57,17 +58,15 @@ struct ExchangeInfo: ExchangeCommand {
     private func row(_ session: Session) async throws -> Row {
         var stats: [ShardStat] = []
         for shard in session.exchange.shards { stats.append(try await session.shardStat(shard)) }
+        let stat = ShardStat(sumOf: stats)
         // What is known by way of our own exchange is that one's.
-        let durability = session.site == nil ? session.exchange.durability : nil
+        let isOwn = session.site == nil
+        let durability = isOwn ? session.exchange.durability : nil
         return Row(
             address: session.exchange.address, durability: durability?.level.rawValue,
-            durabilityDetail: durability?.detail,
-            shardCount: stats.count, actorCount: stats.map(\.actorCount).reduce(0, +),
-            queuedCount: stats.map(\.queuedCount).reduce(0, +),
-            deadLetterCount: stats.map(\.deadLetterCount).reduce(0, +),
-            // A worker is registered at every shard.
-            workerCount: stats.map(\.workerCount).max() ?? 0, objectCount: stats.map(\.objectCount).reduce(0, +),
-            outboxCount: stats.map(\.outboxCount).reduce(0, +), owedCount: stats.map(\.owedCount).reduce(0, +),
+            durabilityDetail: durability?.detail, shardCount: isOwn ? stats.count : nil, actorCount: stat.actorCount,
+            queuedCount: stat.queuedCount, deadLetterCount: stat.deadLetterCount, workerCount: stat.workerCount,
+            objectCount: stat.objectCount, outboxCount: stat.outboxCount, owedCount: stat.owedCount,
             types: try await session.types().map { type in
                 TypeRow(name: type.name, methods: type.methods.map { $0.signature.isEmpty ? $0.name : $0.signature })
             })

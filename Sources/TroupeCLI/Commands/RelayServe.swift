@@ -174,6 +174,8 @@ struct RelayServe: AsyncParsableCommand {
 
     struct Readiness: Encodable {
         var url: String
+        /// Absent where only the proxy in front knows its port.
+        var endpointURL: String?
         var port: Int
         var metricsPort: Int?
     }
@@ -189,16 +191,27 @@ struct RelayServe: AsyncParsableCommand {
         configuration.limits = limits.limits
         let terminal = Terminal.standard()
         let json = json
+        let (name, isBehindProxy) = (configuration.name, behindProxy)
         let server = RelayServer(configuration) { ready in
             let url = "\(ready.isTLS ? "wss" : "ws")://\(ready.address)"
-            let row = Readiness(url: url, port: ready.port, metricsPort: ready.metricsPort)
-            try? json ? terminal.print(json: row) : terminal.print("relay       \(Escape.line(url))")
+            let own = isBehindProxy ? nil : Self.endpointURL(of: name, port: ready.port, isTLS: ready.isTLS)
+            let row = Readiness(url: url, endpointURL: own, port: ready.port, metricsPort: ready.metricsPort)
+            if json { return (try? terminal.print(json: row)) ?? () }
+            try? terminal.print("relay       \(Escape.line(url))")
+            let given = own ?? "wss://\(name), with the proxy's port if that is not 443"
+            try? terminal.print("endpoints   \(Escape.line(given))")
         }
         do {
             try await Foreground.run { try await Self.serve(server) }
         } catch let error as EndpointError {
             throw Failure(error.code == .invalidArgument ? .usage : .unavailable, error.message)
         }
+    }
+
+    /// What endpoints are given, if they reach it at this port.
+    static func endpointURL(of name: String, port: Int, isTLS: Bool) -> String {
+        let host = name.contains(":") ? "[\(name)]" : name
+        return "\(isTLS ? "wss" : "ws")://\(host)" + (port == (isTLS ? 443 : 80) ? "" : ":\(port)")
     }
 
     private static func serve(_ server: RelayServer) async throws {

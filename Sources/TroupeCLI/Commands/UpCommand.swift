@@ -28,7 +28,7 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Your executable that hosts the actors.", valueName: "path")) var worker: String?
     @Option(help: "How many workers; none without --worker.") var workers = 1
     @Option(help: "A pool that the workers serve; may be repeated.") var pool: [String] = []
-    @Option(help: "What workers get to finish, before they are killed.") var stopTimeout = DurationText(.seconds(10))
+    @Option(help: "What workers get to finish, before they are killed.") var stopTimeout = DurationText(.seconds(15))
     @OptionGroup var journal: JournalOptionsGroup
     @OptionGroup var options: SharedOptions
     @Argument(parsing: .postTerminator, help: "Further arguments for the workers.") var workerArguments: [String] = []

@@ -54,8 +54,8 @@ struct OutcomeText: Encodable, Equatable {
         case Outcome.Status.committed.rawValue: return nil
         case Outcome.Status.failed.rawValue:
             let message = errorMessage ?? "no message"
-            // The text of an error that has no words of its own begins with its type.
-            let type = errorType.flatMap { message.hasPrefix($0) ? nil : "\($0): " } ?? ""
+            // The text of an error that has no words of its own begins with its type; those with @ are the runtime's own.
+            let type = errorType.flatMap { message.hasPrefix($0) || $0.hasPrefix("@") ? nil : "\($0): " } ?? ""
             return Failure(.refused, "\(what) failed: \(type)\(message)")
         case Outcome.Status.deadLettered.rawValue:
             return Failure(

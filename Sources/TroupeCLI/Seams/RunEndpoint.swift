@@ -6,6 +6,9 @@ import TroupeCore
 import TroupeEndpoint
 import TroupeStore
 
+/// How long an endpoint that is told to go waits for its exchange.
+private let farewellMax = Duration.seconds(2)
+
 /// Runs the endpoint of a directory until the task is cancelled; the one place where the command meets the endpoint.
 /// `onReady` is called once, when it listens.
 func runEndpoint(
@@ -20,6 +23,7 @@ func runEndpoint(
             "no exchange is named: give --exchange URL, or TROUPE_EXCHANGE, or \"exchange\" in "
                 + "\(home.settingsFile)")
     }
+    try checkShared(url)
     let logger = Logger(label: "troupe.endpoint")
     let exchange = try await openExchange(url: url)
     do {
@@ -38,11 +42,20 @@ func runEndpoint(
         configuration.copies = copies
         configuration.options.objectLease = objectLease
         let endpoint = try await Endpoint(configuration, exchange: exchange, logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await endpoint.run(onReady: onReady) }
-            group.addTask { await followTrust(of: home, endpoint, logger) }
-            defer { group.cancelAll() }
-            try await group.next()
+        try await withTaskCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await endpoint.run(onReady: onReady) }
+                group.addTask { await followTrust(of: home, endpoint, logger) }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } onCancel: {
+            // Unstructured: the process is about to end. What waits for an exchange that does not answer ends with this; its leases
+            // end by themselves.
+            Task {
+                try? await Task.sleep(for: farewellMax)
+                for shard in exchange.shards { await shard.close() }
+            }
         }
     } catch {
         for shard in exchange.shards { await shard.close() }
@@ -50,6 +63,16 @@ func runEndpoint(
     }
     for shard in exchange.shards { await shard.close() }
     withExtendedLifetime(lock) {}
+}
+
+/// An exchange that no other process can join is of no use to an endpoint.
+func checkShared(_ url: String) throws(Failure) {
+    guard url.hasPrefix("memory:") || url.hasPrefix("inproc:") else { return }
+    throw Failure(
+        .usage,
+        "\(Escape.line(url)) is an exchange within one process, so nobody could use the endpoint: name one that the site's "
+            + "processes share, such as embedded:/var/lib/troupe, which the first process opens and all others join by "
+            + "the same URL, or redis://localhost")
 }
 
 /// Tells the endpoint of each change of its trust file. One that cannot be read changes nothing.

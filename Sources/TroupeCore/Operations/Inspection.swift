@@ -193,4 +193,12 @@ public struct ShardStat: Hashable, Sendable, Codable {
         self.owedCount = owedCount
         self.now = now
     }
+    /// Those of all shards of an exchange, at least one. Workers are registered at every shard.
+    package init(sumOf shards: [ShardStat]) {
+        func sum(_ count: (ShardStat) -> Int) -> Int { shards.map(count).reduce(0, +) }
+        self.init(
+            actorCount: sum(\.actorCount), queuedCount: sum(\.queuedCount), deadLetterCount: sum(\.deadLetterCount),
+            workerCount: shards.map(\.workerCount).max() ?? 0, objectCount: sum(\.objectCount),
+            outboxCount: sum(\.outboxCount), owedCount: sum(\.owedCount), now: shards[0].now)
+    }
 }

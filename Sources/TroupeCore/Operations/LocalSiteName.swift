@@ -5,32 +5,19 @@ package final class LocalSiteName: Sendable {
     package static let label = "site"
     package static let labelValue = "this"
 
-    private struct State {
-        var name: String?
-        var readAt: ContinuousClock.Instant?
-    }
-    private let state = Mutex(State())
+    private let state = Mutex<String?>(nil)
     private let exchange: Exchange
-
-    /// An exchange that has no endpoint yet may get one.
-    private static let rereadAfter = Duration.seconds(10)
 
     package init(_ exchange: Exchange) { self.exchange = exchange }
 
     /// Nil if the exchange belongs to no site, as far as this process knows.
-    package var name: String? { state.withLock { $0.name } }
+    package var name: String? { state.withLock { $0 } }
 
-    /// Looks it up, unless it is known or was looked for just now.
+    /// Looks it up, unless it is known. An exchange that has no endpoint yet may get one, so this is to be called before another
+    /// site is named: it might be this one.
     package func refresh() async throws(ExchangeError) {
-        let isDue = state.withLock { state in
-            guard state.name == nil else { return false }
-            let now = ContinuousClock.now
-            if let last = state.readAt, now - last < Self.rereadAfter { return false }
-            state.readAt = now
-            return true
-        }
-        guard isDue, let name = try await Self.read(from: exchange) else { return }
-        state.withLock { $0.name = name }
+        guard name == nil, let name = try await Self.read(from: exchange) else { return }
+        state.withLock { $0 = name }
     }
 
     /// An actor of this site without the site's name; others as they are.

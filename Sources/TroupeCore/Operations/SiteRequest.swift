@@ -12,6 +12,9 @@ package enum SiteRequest {
     /// became of it there is known to that site.
     package static let taken: [UInt8] = [0xDA, 0x54, 0x52, 0x50, 0x54, 0xF6]
 
+    /// The type of the error that a call ends with when the other site has put it aside.
+    package static let deadLettered = "@deadLettered"
+
     package static func target(_ site: String) throws(ExchangeError) -> ActorID {
         try ActorID(site: site, type: type, name: name)
     }

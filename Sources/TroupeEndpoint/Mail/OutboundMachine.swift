@@ -47,6 +47,7 @@ struct OutboundMachine {
     private var storedAt: Timestamp?
     private var lastSequence: SequenceNumber = 0
     private let site: String
+    private let refusal: String?
     private(set) var isLinked = false
 
     /// How many parcels may be on the link unsettled.
@@ -55,7 +56,11 @@ struct OutboundMachine {
     /// How long the other side waits to hear of it that an outcome is stored, so that it hears of many at once.
     static let storedDelay = Duration.seconds(1)
 
-    init(site: String) { self.site = site }
+    /// - Parameter refusal: why nothing is sent there; all ends with that.
+    init(site: String, refusal: String? = nil) {
+        self.site = site
+        self.refusal = refusal
+    }
 
     /// Whether the other side has taken nothing of what waits. It takes messages in their order, so what follows one that it
     /// has not taken it has not taken either.
@@ -75,6 +80,7 @@ struct OutboundMachine {
             lastSequence = max(lastSequence, queued.sequence)
             items.append(Item(queued: queued, mayHaveBeenSent: mayHaveBeenSent))
             scanFrom = min(scanFrom, queued.sequence)
+            if let refusal { refuse(items.count - 1, refusal) }
         }
     }
 
@@ -241,9 +247,7 @@ struct OutboundMachine {
             case .pending: items[index].state = .taken
             case .committed: end(index, .completed(outcome.payload, references: []))
             case .failed: end(index, .failed(outcome.payload))
-            case .deadLettered:
-                let reason = String(decoding: outcome.payload, as: UTF8.self)
-                end(index, .undecodable(reason: "put aside at site \(site): \(reason)"))
+            case .deadLettered: end(index, putAside: String(decoding: outcome.payload, as: UTF8.self))
             case .expired: end(index, .expired)
             case .cancelled: end(index, .cancelled)
             case .unknown:
@@ -259,6 +263,15 @@ struct OutboundMachine {
         } else {
             end(index, .undecodable(reason: reason))
         }
+    }
+
+    /// The letter lies at the other site, where it may be sent again. There is none here, so that nobody sends it twice: a caller
+    /// learns of it as an error, and for all others the message is done.
+    private mutating func end(_ index: Int, putAside reason: String) {
+        let envelope = items[index].envelope
+        guard envelope.kind == .request else { return end(index, .completed(SiteRequest.taken, references: [])) }
+        let call = SentCall(id: envelope.id, target: envelope.target)
+        end(index, .failed(RemoteFailure.encoded(putAside: call, at: site, reason)))
     }
 
     private mutating func end(_ index: Int, _ disposition: TurnCommit.Disposition) {

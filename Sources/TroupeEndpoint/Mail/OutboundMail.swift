@@ -30,9 +30,10 @@ final class OutboundMail: Sendable {
 
     private static let commitCountMax = 200
 
+    /// - Parameter refusal: why nothing is sent there; nil to send.
     init(
-        _ activation: Activation, shard: any Shard, index: Int, worker: WorkerID, clock: any ExchangeClock,
-        logger: Logger
+        _ activation: Activation, refusal: String? = nil, shard: any Shard, index: Int, worker: WorkerID,
+        clock: any ExchangeClock, logger: Logger
     ) {
         site = activation.move?.site ?? activation.actor.name
         let isHeld = activation.move?.phase == .away
@@ -44,7 +45,7 @@ final class OutboundMail: Sendable {
         self.worker = worker
         self.clock = clock
         self.logger = logger
-        var machine = OutboundMachine(site: site)
+        var machine = OutboundMachine(site: site, refusal: refusal)
         machine.take(activation.envelopes, mayHaveBeenSent: !isHeld)
         self.machine = Mutex(machine)
         alarm.withLock { $0 = Alarm(clock: clock) { [weak self] in self?.toSend.poke() } }
@@ -91,6 +92,7 @@ final class OutboundMail: Sendable {
     func enqueue(_ envelopes: [QueuedEnvelope]) {
         machine.withLock { $0.take(envelopes, mayHaveBeenSent: false) }
         toSend.poke()
+        toCommit.poke()
         tellOfWork()
     }
 

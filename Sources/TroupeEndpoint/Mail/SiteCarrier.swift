@@ -10,6 +10,8 @@ import TroupeCore
 /// actors: by a lease.
 final class SiteCarrier: Sendable {
     private let id = WorkerID.random(prefix: "endpoint-")
+    /// The site itself, for which there is nothing to carry.
+    private let own: String
     private let index: Int
     private let shard: any Shard
     private let exchange: Exchange
@@ -27,11 +29,12 @@ final class SiteCarrier: Sendable {
         var isDraining = false
     }
     private let state = Mutex(State())
+    private let heardAt = Mutex(ContinuousClock.now)
     private let toClaim = Nudge()
 
     /// After that long without anything an actor's mailbox is given back: there may be more of them than a worker holds.
     private static let idleTimeMax = Duration.seconds(30)
-    private static let lease = Duration.seconds(3)
+    static let lease = Duration.seconds(3)
     private static let laneWait = Duration.seconds(5)
     private static let earlyMax = 10_000
     /// Envelopes of one site that may be under way, calls that wait for their outcomes among them. A claim brings as many at
@@ -39,9 +42,10 @@ final class SiteCarrier: Sendable {
     static let window = 1000
 
     init(
-        index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
+        _ own: String, index: Int, of exchange: Exchange, watch: OutcomeWatch, clock: any ExchangeClock, logger: Logger,
         onChange: @escaping @Sendable () -> Void
     ) {
+        self.own = own
         self.index = index
         self.shard = exchange.shards[index]
         self.exchange = exchange
@@ -50,6 +54,9 @@ final class SiteCarrier: Sendable {
         self.logger = logger
         self.onChange = onChange
     }
+
+    /// How long the exchange has not answered.
+    var silence: Duration { heardAt.withLock { .now - $0 } }
 
     private var held: [OutboundMail] { state.withLock { Array($0.mails.values) } }
 
@@ -99,6 +106,7 @@ final class SiteCarrier: Sendable {
                 _ = try await shard.perform(.tick(budget: 100))
                 let answer = try await shard.perform(.heartbeat(id))
                 guard case .heartbeat(let beat) = answer else { throw answer.unexpected("heartbeat") }
+                heardAt.withLock { $0 = .now }
                 isKnown = beat.isKnown
                 if !isKnown {
                     logger.warning("the endpoint's lease had expired; registering again")
@@ -170,8 +178,12 @@ final class SiteCarrier: Sendable {
     }
 
     private func install(_ activation: Activation) -> OutboundMail {
+        // From a process that did not know at which site it is; now it does.
+        let refusal =
+            activation.actor.isSiteMailbox && activation.actor.name == own
+            ? "\(own) is the name of this very site, which its sender did not know yet: send it again" : nil
         let mail = OutboundMail(
-            activation, shard: shard, index: index, worker: id, clock: clock, logger: logger)
+            activation, refusal: refusal, shard: shard, index: index, worker: id, clock: clock, logger: logger)
         let key = activation.actor.key
         let old = state.withLock { state in
             let early = state.early.removeValue(forKey: key) ?? []

@@ -114,7 +114,8 @@ package final class Endpoint: Service {
             }
             let owner = Paths.Owner(
                 accepts: { [weak self] in self?.knows($0) ?? false }, adopt: { [weak self] in self?.adopt($0) },
-                wake: { [weak self] id in self?.state.withLock { $0.peers[id] }?.wake() })
+                wake: { [weak self] id in self?.state.withLock { $0.peers[id] }?.wake() },
+                failed: { [weak self] in self?.note($1, of: $0) })
             group.addTask { await self.paths.run(for: owner) }
             let new = try await self.apply(configuration.trust)
             for peer in new { arrivals.continuation.yield(peer) }
@@ -283,9 +284,14 @@ package final class Endpoint: Service {
         for address in configuration.listen { addresses.append(try HostPort(parsing: address)) }
         let listener = try await DirectListener.bind(
             to: addresses, credentials: credentials, logger: logger,
-            accepts: { [weak self] in self?.knows($0) ?? false }, onConnection: { [weak self] in self?.adopt($0) })
+            accepts: { [weak self] in self?.knows($0) ?? false }, onConnection: { [weak self] in self?.adopt($0) },
+            onFailure: { [weak self] in self?.note($1, of: $0) })
         state.withLock { $0.listens = listener.addresses.map(\.description) }
         return listener
+    }
+
+    private func note(_ failure: EndpointError, of id: EndpointID) {
+        state.withLock { $0.peers[id] }?.noteIncoming(failure)
     }
 
     private func knows(_ id: EndpointID) -> Bool { state.withLock { $0.peers[id] != nil } }
@@ -303,12 +309,14 @@ package final class Endpoint: Service {
 
     package var status: EndpointStatus {
         let (peers, listens) = state.withLock { (Array($0.peers.values), $0.listens) }
+        let silence = local.carriers.map(\.silence).max() ?? .zero
         return EndpointStatus(
             site: configuration.site, id: configuration.key.id.text, exchange: exchange.address,
             durability: "\(exchange.durability.level.rawValue) (\(exchange.durability.detail))", listens: listens,
             relays: paths.relays.map {
                 RelayView(url: $0.url.description, isConnected: $0.isConnected, failure: $0.failure?.message)
-            }, peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()))
+            }, peers: peers.map(\.status).sorted { $0.site < $1.site }, pid: Int(getpid()),
+            exchangeSilentSeconds: silence > SiteCarrier.lease ? Int(silence.components.seconds) : nil)
     }
 
     /// What kind of NAT this host is behind, and what will work.

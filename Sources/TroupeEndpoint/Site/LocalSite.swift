@@ -27,7 +27,7 @@ final class LocalSite: Sendable {
         self.watch = watch
         carriers = exchange.shards.indices.map { index in
             SiteCarrier(
-                index: index, of: exchange, watch: watch, clock: clock, logger: logger, onChange: onChange)
+                name, index: index, of: exchange, watch: watch, clock: clock, logger: logger, onChange: onChange)
         }
         operations = SiteOperations(exchange: exchange, carriers: carriers)
         kept = KeptObjects(exchange, lease: options.objectLease, logger: logger)

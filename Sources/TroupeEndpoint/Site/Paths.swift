@@ -30,6 +30,8 @@ final class Paths: Sendable {
         var adopt: @Sendable (any PeerConnection) -> Void
         /// A peer is there, or has just come.
         var wake: @Sendable (EndpointID) -> Void
+        /// A peer came, and this is why there is no connection.
+        var failed: @Sendable (EndpointID, EndpointError) -> Void
     }
     private let owner = Mutex<Owner?>(nil)
 
@@ -164,6 +166,8 @@ final class Paths: Sendable {
 
     /// Through NATs, or else through the relay.
     private func indirect(_ peer: TrustedPeer) async throws(EndpointError) -> any PeerConnection {
+        // Whoever waits is woken when it comes.
+        if let absence = relay?.absence(of: peer.id) { throw absence }
         guard ice != nil else { return try await relayed(peer) }
         guard mayForward else { return try await searched(peer) }
         return try await race(
@@ -245,6 +249,7 @@ final class Paths: Sendable {
             owner.withLock { $0 }?.adopt(connection)
             return .success(connection)
         } catch {
+            owner.withLock { $0 }?.failed(peer, error)
             return .failure(error)
         }
     }
@@ -271,6 +276,7 @@ final class Paths: Sendable {
                             logger: self.logger)
                         owner.adopt(connection)
                     } catch {
+                        owner.failed(pipe.from, error)
                         self.logger.info("a pipe through the relay came to nothing", metadata: ["error": "\(error)"])
                     }
                 }

@@ -18,6 +18,8 @@ final class Peer: Sendable {
         var connections: [(number: Int, connection: any PeerConnection)] = []
         var connectionCount = 0
         var failure: EndpointError?
+        /// That it speaks something else, as was seen when it came; to try again does not change that.
+        var violation: EndpointError?
         var isGone = false
         /// Streams that are served, and how often that has changed.
         var active = 0
@@ -139,6 +141,16 @@ final class Peer: Sendable {
         if isNew { logger.warning("the site is not reached; trying again", metadata: ["error": "\(error)"]) }
     }
 
+    /// It came, and this is why there is no connection. What may pass it tries again itself.
+    func noteIncoming(_ error: EndpointError) {
+        guard error.code == .protocolViolation else { return }
+        let isNew = state.withLock { state in
+            defer { state.violation = error }
+            return state.violation != error
+        }
+        if isNew { logger.warning("the site cannot be spoken with", metadata: ["error": "\(error)"]) }
+    }
+
     /// Longer with each failure, and never alike for all, so that a peer that comes back is not overrun.
     private func pause(after failures: Int) async {
         let most = min(options.retryPauseMax, options.retryPauseMin * (1 << min(failures, 10)))
@@ -184,6 +196,7 @@ final class Peer: Sendable {
             state.wakes += 1
             state.connections.append((state.connectionCount, connection))
             state.failure = nil
+            state.violation = nil
             let surplus = state.connections.count > Self.connectionsMax ? state.connections.first?.connection : nil
             return (state.connectionCount, surplus)
         }
@@ -292,7 +305,8 @@ final class Peer: Sendable {
                 site: state.trusted.site, id: state.trusted.id.text, isLinked: last != nil,
                 path: last?.path.description,
                 roundTripMicroseconds: last?.roundTrip.map { Int64($0 / .microseconds(1)) },
-                openCount: openCount, failure: last == nil ? state.failure?.message : nil)
+                openCount: openCount,
+                failure: last == nil ? (state.violation ?? state.failure)?.message : nil)
         }
     }
 }

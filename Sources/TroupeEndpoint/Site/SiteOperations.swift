@@ -99,6 +99,10 @@ struct SiteOperations: Sendable {
             var workers: [WorkerStat] = []
             for answer in try await askAll(.workers) { if case .workers(let some) = answer { workers += some } }
             return .workers(workers)
+        case .shardStat:
+            var stats: [ShardStat] = []
+            for answer in try await askAll(.shardStat) { if case .shardStat(let one) = answer { stats.append(one) } }
+            return .shardStat(ShardStat(sumOf: stats))
         case .types:
             var types: [TypeDescription] = []
             for answer in try await askAll(.types) { if case .types(let some) = answer { types += some } }

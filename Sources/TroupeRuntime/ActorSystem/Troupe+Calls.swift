@@ -139,7 +139,8 @@ extension Troupe {
         case .failed:
             let decoder = envelope.target.site.isEmpty ? decoder : decoder(believing: ArrivingReferences())
             throw Failure.decode(
-                outcome.payload, expecting: throwing, actor: envelope.target, method: envelope.method, with: decoder)
+                outcome.payload, expecting: throwing, actor: envelope.target, method: envelope.method,
+                call: envelope.id, with: decoder)
         case .deadLettered, .expired, .cancelled, .unknown, .pending:
             throw Self.error(outcome, call: envelope.id, what: "\(envelope.target).\(envelope.method)")
         }

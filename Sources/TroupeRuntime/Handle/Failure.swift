@@ -25,12 +25,14 @@ enum Failure {
 
     /// The error as its type if this process has it, else a ``RemoteError``.
     static func decode<Err: Error>(
-        _ payload: [UInt8], expecting: Err.Type, actor: ActorID, method: String, with decoder: CBORDecoder
+        _ payload: [UInt8], expecting: Err.Type, actor: ActorID, method: String, call: CallID? = nil,
+        with decoder: CBORDecoder
     ) -> any Error {
         guard let fields = try? read(payload) else {
             return RemoteError(
                 typeName: "Error", message: "an error that cannot be read", actor: actor, method: method)
         }
+        if fields.type == SiteRequest.deadLettered { return TroupeError(.deadLettered, fields.message, call: call) }
         if let value = fields.value {
             if let known = Err.self as? any (Error & Decodable).Type, "\(known)" == fields.type,
                 let error = try? decode(known, value, decoder)

@@ -19,7 +19,7 @@ extension Troupe {
         guard let state = state ?? type.initialState else {
             throw TroupeError(.needsState, "\(type.wireName) has no initial state of its own; give spawn(…) one")
         }
-        guard site != siteName else {
+        guard try await !isOwn(site) else {
             return try await spawn(type, named: name, state: state, pool: pool, labels: labels, ifExists: ifExists)
         }
         let noted = ReferenceCollector()
@@ -48,7 +48,7 @@ extension Troupe {
     public func find<Act: StatefulActor>(
         _ type: Act.Type, at site: String, label: ActorLabel? = nil, after: String? = nil, limit: Int = 100
     ) async throws -> [Act] {
-        guard site != siteName else { return try await find(type, label: label, after: after, limit: limit) }
+        guard try await !isOwn(site) else { return try await find(type, label: label, after: after, limit: limit) }
         let start = try after.map { try ActorID(type: type.wireName, name: $0) }
         let filter = ActorFilter(type: type.wireName, label: label)
         let answer = try await perform(.list(filter, after: start, limit: limit), atSite: site)
@@ -97,6 +97,11 @@ extension Troupe {
         var baggage = CallContext.baggage
         baggage[SiteRequest.capabilityKey] = capability
         return try await CallContext.$baggage.withValue(baggage, operation: body)
+    }
+
+    private func isOwn(_ site: String) async throws -> Bool {
+        do { try await self.site.refresh() } catch { throw TroupeError(error) }
+        return site == siteName
     }
 
     /// Asks another site's exchange, in the time that calls have.

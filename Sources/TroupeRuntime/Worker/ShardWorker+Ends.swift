@@ -4,8 +4,9 @@ import TroupeCore
 
 /// How activations end.
 extension ShardWorker {
-    /// How long a worker that goes stays for what its turns have sent to other shards; others bring the rest.
-    private static let outboxWaitMax = Duration.seconds(2)
+    /// How long a worker that goes stays for what its turns have sent to other shards, of which others bring the rest, and as
+    /// long again for the exchange's last word.
+    private static let farewellMax = Duration.seconds(1)
 
     @discardableResult
     func release(_ actor: ActorID, _ epoch: Epoch, _ mode: ReleaseMode) async -> ReleaseResult {
@@ -60,21 +61,29 @@ extension ShardWorker {
         }
     }
 
-    /// Finishes what runs, within the bound; gives back what it holds; leaves.
-    func drain() async {
+    /// Finishes what runs, gives back what it holds and leaves: within the bound and twice ``farewellMax``, also if the exchange
+    /// does not answer.
+    ///
+    /// - Returns: the actors that could not be given back, if the exchange has not let go of the worker; else nil.
+    func drain() async -> [ActorID]? {
         let hosts = state.withLock { state in
             state.isDraining = true
             return state.hostsInOrder
         }
-        _ = try? await shard.perform(.drainWorker(id))
         await wait(until: clock.now() + configuration.drainMax, by: clock) {
+            _ = try? await self.shard.perform(.drainWorker(self.id))
             await withTaskGroup(of: Void.self) { ends in
                 for host in hosts { ends.addTask { await self.end(host, .giveBack) } }
             }
         }
         // Those that did not finish lose their turn: it will run again elsewhere.
+        let left = state.withLock { $0.hostsInOrder.map(\.id) }
         voidAll()
-        await carrier.stop(by: clock.now() + min(configuration.drainMax, Self.outboxWaitMax))
-        _ = try? await shard.perform(.deregister(id))
+        await carrier.stop(by: clock.now() + min(configuration.drainMax, Self.farewellMax))
+        let isGone = Signal()
+        await wait(until: clock.now() + Self.farewellMax, by: clock) {
+            if (try? await self.shard.perform(.deregister(self.id))) != nil { isGone.fire() }
+        }
+        return isGone.hasFired ? nil : left
     }
 }

@@ -9,7 +9,7 @@ public import TroupeCore
 /// A host of activations: it leases actors that have work, runs their turns and commits them.
 ///
 /// `run()` ends when the task is cancelled, on a graceful shutdown, or when the worker is told to drain: it then finishes
-/// the turns that run, gives back what it holds, and leaves.
+/// the turns that run, gives back what it holds, and leaves. It throws if the exchange did not answer meanwhile.
 public final class Worker: Service {
     public let id: WorkerID
     let system: Troupe
@@ -96,17 +96,25 @@ public final class Worker: Service {
         await stop.wait()
         idle.cancel()
         // Unstructured, so that a cancelled worker still gives back what it holds.
-        await Task { await drain() }.value
-        for task in running {
-            task.cancel()
-            await task.value
+        let left = await Task { await drain() }.value
+        for task in running { task.cancel() }
+        if let left { throw TroupeError(.exchange, farewell(left)) }
+        for task in running { await task.value }
+    }
+
+    /// - Returns: the actors that could not be given back, if a shard has not let go of the worker; else nil.
+    private func drain() async -> [ActorID]? {
+        await withTaskGroup(of: [ActorID]?.self) { group in
+            for shard in shards { group.addTask { await shard.drain() } }
+            return await group.reduce(nil) { all, left in left.map { (all ?? []) + $0 } ?? all }
         }
     }
 
-    private func drain() async {
-        await withTaskGroup(of: Void.self) { group in
-            for shard in shards { group.addTask { await shard.drain() } }
-        }
+    private func farewell(_ left: [ActorID]) -> String {
+        let names = left.prefix(5).map(\.description).joined(separator: ", ") + (left.count > 5 ? ", …" : "")
+        let what = left.isEmpty ? "it held no actors there" : "\(left.count) actor(s) not given back (\(names))"
+        return "\(system.address) did not answer while worker \(id) was leaving: \(what). Others take over "
+            + "\(configuration.lease) after its last heartbeat, and turns that were not committed run again"
     }
 
     /// Ends the worker when it has had nothing to do for as long as it was told.

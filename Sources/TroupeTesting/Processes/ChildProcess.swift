@@ -160,6 +160,8 @@ public final class ChildProcess: Sendable {
     private static func spawn(
         _ command: [String], _ environment: [String: String], input: Int32, output: Int32
     ) -> pid_t? {
+        // NIO's sockets are inherited otherwise: a port at which a parallel test listens would stay taken by the child.
+        for descriptor in Int32(3)..<1024 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

@@ -77,14 +77,19 @@ struct LinkSecurityTests {
     @Test("who connects and is silent is put out when the handshake's time is over")
     func silentClient() async throws {
         var options = DirectListener.Options()
-        options.mux.handshakeTimeMax = .milliseconds(200)
+        options.mux.handshakeTimeMax = .seconds(1)
         let fixture = try await LinkFixture(options)
         let raw = try await RawClient(to: fixture.address)
-        try await raw.send([0x16, 3, 1])
+        // On a busy machine the time is over before this.
+        try? await raw.send([0x16, 3, 1])
         try await raw.closed()
-        #expect(await fixture.log.line(with: "has not completed the handshake in 200 ms") != nil)
-        let (client, _) = try await fixture.pair()
-        await client.close()
+        #expect(await fixture.log.line(with: "has not completed the handshake in 1000 ms") != nil)
+        // There it is a short time for anybody.
+        try await eventually("another one is let in") {
+            guard let client = try? await fixture.dial() else { return false }
+            await client.close()
+            return true
+        }
     }
 
     @Test("a client does not wait for ever for a server that says nothing")

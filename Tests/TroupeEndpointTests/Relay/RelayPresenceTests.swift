@@ -101,6 +101,36 @@ struct RelayPresenceTests {
         }
     }
 
+    @Test("a relay is not asked for one that it has said is not there, and again when it comes")
+    func absent() async throws {
+        try await RelayScene.run { scene in
+            try await scene.withClients(1) { clients, _ in
+                let other = EndpointKey()
+                try clients[0].watch([other.id])
+                var changes = clients[0].presence
+                var first: RawConnection? = try RawConnection.loggedIn(other, port: scene.ready.port)
+                #expect(await changes.next() == PresenceChange(id: other.id, isPresent: true))
+                #expect(first != nil)
+                first = nil
+                #expect(await changes.next() == PresenceChange(id: other.id, isPresent: false))
+                for _ in 1...3 {
+                    await expectLinkError(.unreachable, "is not at \(try scene.url)") {
+                        try await clients[0].signal(to: other.id, bytes: [1])
+                    }
+                    await expectLinkError(.unreachable, "is not at") { _ = try await clients[0].openPipe(to: other.id) }
+                }
+                #expect(try scene.refusals(.notThere) == 0)
+                let again = try RawConnection.loggedIn(other, port: scene.ready.port)
+                #expect(await changes.next() == PresenceChange(id: other.id, isPresent: true))
+                try await clients[0].signal(to: other.id, bytes: [9])
+                guard case .signal(_, [9])? = try again.event() else {
+                    Issue.record("it has no signal")
+                    return
+                }
+            }
+        }
+    }
+
     @Test("any of several relays will do, and presence is what all of them say together")
     func severalRelays() async throws {
         try await RelayScene.run { first in
@@ -121,7 +151,9 @@ struct RelayPresenceTests {
                         var arrivals = otherClient.signals.makeAsyncIterator()
                         #expect(await arrivals.next()?.bytes == [9])
                         #expect(otherClient.status.map(\.isConnected) == [false, true])
-                        #expect(otherClient.status[0].failure?.code == .unreachable)
+                        try await eventually("the first has failed") {
+                            otherClient.status[0].failure?.code == .unreachable
+                        }
                     }
                     #expect(await changes.next() == PresenceChange(id: other.id, isPresent: false))
                 }

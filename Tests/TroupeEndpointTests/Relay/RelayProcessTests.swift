@@ -10,6 +10,7 @@ import TroupeTesting
 struct RelayProcessTests {
     struct Readiness: Decodable {
         var url: String
+        var endpointURL: String?
         var port: Int
         var metricsPort: Int?
     }
@@ -114,6 +115,19 @@ struct RelayProcessTests {
             process.signal(1)  // SIGHUP
             try await eventually("the new key is in force") { isIn(second) }
             #expect(!isIn(first))
+            #expect(process.terminate() == .exited(0))
+        }
+    }
+
+    @Test("it says by which URL endpoints reach it, unless only a proxy in front knows")
+    func endpointURL() throws {
+        for words in [[], ["--behind-proxy"]] {
+            let process = try relay(["--listen", "127.0.0.1:0", "--name", "relay.example.org", "--open"] + words)
+            try process.start()
+            let line = try #require(process.line())
+            let ready = try JSONDecoder().decode(Readiness.self, from: Data(line.utf8))
+            #expect(ready.url == "ws://127.0.0.1:\(ready.port)")
+            #expect(ready.endpointURL == (words.isEmpty ? "ws://relay.example.org:\(ready.port)" : nil))
             #expect(process.terminate() == .exited(0))
         }
     }

@@ -95,6 +95,7 @@ struct EndpointInit: EndpointCommand {
     }
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
+        if let exchange { try checkShared(exchange) }
         var settings = EndpointSettings(site: site, exchange: exchange, listen: listen, local: local)
         settings.relay = paths.relaySettings
         settings.nat = paths.natSettings
@@ -223,7 +224,14 @@ struct EndpointTest: EndpointCommand {
     }
 
     func run(at home: EndpointHome, _ terminal: Terminal) async throws {
-        let answer = try await askEndpoint(home, .test(site: site), timeout: timeout.duration)
+        let site = site
+        let late = Failure(
+            .unavailable,
+            "site \(site) was not reached within \(Quantity.duration(timeout.duration)); 'troupe endpoint ls' shows why"
+        )
+        let answer = try await TimeLimit.run(timeout.duration, else: late) { [timeout] in
+            try await askEndpoint(home, .test(site: site), timeout: timeout.duration + .seconds(1))
+        }
         guard case .tested(let roundTrip, let path) = answer else {
             throw Failure(.unavailable, "the endpoint answered something else; is it of another version?")
         }

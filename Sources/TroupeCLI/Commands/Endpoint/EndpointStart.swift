@@ -43,10 +43,14 @@ struct EndpointStart: EndpointCommand {
             throw Failure(.usage, "--objects-lease is at least a minute")
         }
         // What is wrong with the settings is said here, also of one that is to be detached.
-        _ = try home.settings()
+        let settings = try home.settings()
         _ = try home.trust()
-        if detach { return try await startDetached(at: home, terminal) }
         let url = exchange ?? ProcessInfo.processInfo.environment["TROUPE_EXCHANGE"].flatMap { $0.isEmpty ? nil : $0 }
+        if let url = url ?? settings.exchange { try checkShared(url) }
+        if exchange == nil, let url, let own = settings.exchange, url != own {
+            terminal.note("the exchange is that of TROUPE_EXCHANGE, and not that of \(home.settingsFile)")
+        }
+        if detach { return try await startDetached(at: home, terminal) }
         let json = options.json
         try await Foreground.run {
             do {

@@ -9,7 +9,8 @@ enum EndpointView {
         let linked = status.peers.count { $0.isLinked }
         try terminal.print("site        \(status.site)")
         try terminal.print("id          \(status.id)")
-        try terminal.print("exchange    \(Escape.line(status.exchange))")
+        let silence = status.exchangeSilentSeconds.map { " (has not answered for \($0) s)" } ?? ""
+        try terminal.print("exchange    \(Escape.line(status.exchange))\(silence)")
         try terminal.print("durability  \(Escape.line(status.durability))")
         try terminal.print("listens     \(Escape.line(listens))")
         for relay in status.relays {

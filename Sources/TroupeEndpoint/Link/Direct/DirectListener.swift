@@ -36,13 +36,16 @@ package final class DirectListener: Sendable {
     /// - Parameters:
     ///   - accepts: whether an endpoint may connect; called on event loops, so it must not wait.
     ///   - onConnection: gets each connection, on its event loop, and owns it from then on.
+    ///   - onFailure: learns, there too, why none came about with an endpoint that has shown who it is.
     package static func bind(
         to addresses: [HostPort], credentials: LinkCredentials,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, options: Options = Options(),
         logger: Logger, accepts: @escaping @Sendable (EndpointID) -> Bool,
-        onConnection: @escaping @Sendable (MuxConnection) -> Void
+        onConnection: @escaping @Sendable (MuxConnection) -> Void,
+        onFailure: @escaping @Sendable (EndpointID, EndpointError) -> Void = { _, _ in }
     ) async throws(EndpointError) -> DirectListener {
-        let admission = Admission(options, credentials, logger, accepts: accepts, onConnection: onConnection)
+        let admission = Admission(
+            options, credentials, logger, accepts: accepts, onConnection: onConnection, onFailure: onFailure)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(options.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -87,16 +90,19 @@ private final class Admission: Sendable {
     private let role: LinkRole
     private let refusals: RefusalLog
     private let onConnection: @Sendable (MuxConnection) -> Void
+    private let onFailure: @Sendable (EndpointID, EndpointError) -> Void
     private let state = Mutex(State())
 
     init(
         _ options: DirectListener.Options, _ credentials: LinkCredentials, _ logger: Logger,
-        accepts: @escaping @Sendable (EndpointID) -> Bool, onConnection: @escaping @Sendable (MuxConnection) -> Void
+        accepts: @escaping @Sendable (EndpointID) -> Bool, onConnection: @escaping @Sendable (MuxConnection) -> Void,
+        onFailure: @escaping @Sendable (EndpointID, EndpointError) -> Void
     ) {
         self.options = options
         self.credentials = credentials
         self.logger = logger
         self.onConnection = onConnection
+        self.onFailure = onFailure
         role = .server(accepts: accepts)
         refusals = RefusalLog(logger, role)
     }
@@ -109,7 +115,8 @@ private final class Admission: Sendable {
         }
         DirectChannel.configure(channel)
         let setup = LinkSetup(
-            role: role, path: DirectChannel.path(of: channel), options: options.mux, logger: logger, refusals: refusals)
+            role: role, path: DirectChannel.path(of: channel), options: options.mux, logger: logger,
+            refusals: refusals, onFailure: onFailure)
         MuxConnection.begin(on: channel, setup, credentials: credentials).whenComplete { [self] result in
             leave(channel)
             // The reason of a failure has been logged.

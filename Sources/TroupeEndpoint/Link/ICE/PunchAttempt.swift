@@ -116,6 +116,7 @@ struct PunchProgress {
         case .heard(let bytes):
             // What a stranger puts into the channel is passed over; the peer says its own again.
             if let message = try? SignalMessage.open(bytes, from: attempt.peer, to: attempt.key.id) {
+                if let error = message.otherVersion(of: attempt.peer) { throw error }
                 findings.heardPeer = true
                 try await perform(negotiation.received(message))
             }

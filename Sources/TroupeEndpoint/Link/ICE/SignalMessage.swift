@@ -10,7 +10,7 @@ struct SignalMessage: Sendable, Hashable, Codable {
         case answer
     }
 
-    var version = 1
+    var version = Self.version
     var kind: Kind
     /// Chosen by the offering side; an answer repeats it. 0 in an `ask`.
     var attempt: UInt64
@@ -21,6 +21,7 @@ struct SignalMessage: Sendable, Hashable, Codable {
     /// There will be no more candidates.
     var isComplete = false
 
+    static let version = Int(MuxPreface.version)
     static let sizeBytesMax = 16 << 10
     static let candidatesMax = 32
     static let candidateSizeBytesMax = 256
@@ -38,7 +39,7 @@ struct SignalMessage: Sendable, Hashable, Codable {
         return try key.sign(receiver.publicKey + body, for: .signalling) + body
     }
 
-    /// Reads one of `sender`'s to `receiver`.
+    /// Reads one of `sender`'s to `receiver`, of whichever version.
     static func open(
         _ bytes: [UInt8], from sender: EndpointID, to receiver: EndpointID
     ) throws(EndpointError) -> SignalMessage {
@@ -61,10 +62,18 @@ struct SignalMessage: Sendable, Hashable, Codable {
             throw EndpointError(.protocolViolation, "a signalling message of \(sender.short) cannot be read: \(error)")
         }
         guard message.isSane else {
-            throw EndpointError(
-                .protocolViolation, "a signalling message of \(sender.short) is of another version or over a bound")
+            throw EndpointError(.protocolViolation, "a signalling message of \(sender.short) is over a bound")
         }
         return message
+    }
+
+    /// That its sender speaks another version than this side; nil if not.
+    func otherVersion(of sender: EndpointID) -> EndpointError? {
+        guard version != Self.version else { return nil }
+        return EndpointError(
+            .protocolViolation,
+            "endpoint \(sender.short) speaks version \(version) of the link's protocol, and this side speaks "
+                + "\(Self.version): update the older one")
     }
 
     private var isSane: Bool {
@@ -73,6 +82,6 @@ struct SignalMessage: Sendable, Hashable, Codable {
             && candidates.allSatisfy { $0.utf8.count <= Self.candidateSizeBytesMax }
         let texts = [credentials?.user ?? "", credentials?.password ?? ""]
         let isShort = texts.allSatisfy { $0.utf8.count <= Self.credentialSizeBytesMax }
-        return version == 1 && isBounded && isShort && (kind == .ask) == (credentials == nil)
+        return isBounded && isShort && (kind == .ask) == (credentials == nil)
     }
 }

@@ -181,6 +181,7 @@ final class MuxHandler: ChannelInboundHandler {
             refuse(establishing, given)
         case .greeting(let connection, let establishing):
             sendLastWords(of: connection, given)
+            setup.onFailure(connection.peer, given)
             refuse(establishing, given)
         case .open(let connection):
             sendLastWords(of: connection, given)

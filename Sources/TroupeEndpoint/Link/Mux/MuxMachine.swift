@@ -37,7 +37,7 @@ struct MuxMachine: ~Copyable {
     let peerName: String
 
     var phase = Phase.greeting
-    var parser = MuxParser()
+    var parser: MuxParser
     var streams: [UInt32: MuxStreamState] = [:]
     /// Streams that the other side has opened and nobody has taken.
     var unaccepted = Deque<UInt32>()
@@ -57,6 +57,7 @@ struct MuxMachine: ~Copyable {
     init(_ role: Role, options: MuxOptions, peerName: String, now: NIODeadline) {
         self.role = role
         self.options = options
+        parser = MuxParser(version: options.version)
         self.peerName = peerName
         pulse.lastUsedAt = now
         pulse.lastHeardAt = now

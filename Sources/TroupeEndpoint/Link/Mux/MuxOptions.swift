@@ -29,6 +29,9 @@ package struct MuxOptions: Sendable {
     /// What TLS and the first words of the multiplexer may take together.
     package var handshakeTimeMax = TimeAmount.seconds(10)
 
+    /// What is spoken; another one than this build's is for tests.
+    var version = MuxPreface.version
+
     package init() {}
 
     /// The window that this side opens to the other one on a new stream.

@@ -17,9 +17,12 @@ struct MuxParser {
         case failed
     }
 
+    private let version: UInt16
     private var state = State.preface
     /// The beginning of something whose end has not come yet.
     private var begun = ByteBuffer()
+
+    init(version: UInt16 = MuxPreface.version) { self.version = version }
 
     /// What it holds on to, for tests of its bound.
     var bufferedBytes: Int { begun.readableBytes }
@@ -33,7 +36,7 @@ struct MuxParser {
                 case .preface:
                     guard var bytes = take(MuxPreface.sizeBytes, from: &input) else { return nil }
                     state = .head
-                    return .preface(try MuxPreface(from: &bytes))
+                    return .preface(try MuxPreface(from: &bytes, expecting: version))
                 case .head:
                     guard var bytes = take(MuxFrameHead.sizeBytes, from: &input) else { return nil }
                     let head = try MuxFrameHead.read(from: &bytes)

@@ -3,11 +3,14 @@ import NIOCore
 /// What each side says first: that it speaks the multiplexer's protocol, which version of it, and what it allows.
 struct MuxPreface: Equatable {
     static let mark = Array("troupe".utf8)
-    static let version: UInt16 = 1
+    /// Of all that two endpoints say to each other, here and in what the streams carry: raise it with every change that an
+    /// endpoint of the former build would not understand. Also ``SignalMessage`` bears it.
+    static let version: UInt16 = 2
     static let sizeBytes = mark.count + 2 + 3 * 4
     /// Windows and their sums stay below this, so they fit 32 bits with a sign.
     static let windowMaxBytes = 1 << 30
 
+    private var version: UInt16
     var urgentWindowBytes: Int
     var bulkWindowBytes: Int
     var streamsMax: Int
@@ -17,6 +20,7 @@ struct MuxPreface: Equatable {
             (1...Self.windowMaxBytes).contains(options.urgentWindowBytes)
                 && (1...Self.windowMaxBytes).contains(options.bulkWindowBytes)
                 && (1...Int(Int32.max)).contains(options.streamsMax), "options that no connection can have")
+        version = options.version
         urgentWindowBytes = options.urgentWindowBytes
         bulkWindowBytes = options.bulkWindowBytes
         streamsMax = options.streamsMax
@@ -25,11 +29,11 @@ struct MuxPreface: Equatable {
     func write(to buffer: inout ByteBuffer) {
         buffer.writeBytes(Self.mark)
         buffer.writeMultipleIntegers(
-            Self.version, UInt32(urgentWindowBytes), UInt32(bulkWindowBytes), UInt32(streamsMax))
+            version, UInt32(urgentWindowBytes), UInt32(bulkWindowBytes), UInt32(streamsMax))
     }
 
     /// Reads the first words from bytes that hold them whole.
-    init(from buffer: inout ByteBuffer) throws(EndpointError) {
+    init(from buffer: inout ByteBuffer, expecting own: UInt16 = Self.version) throws(EndpointError) {
         guard let mark = buffer.readBytes(length: Self.mark.count),
             let (version, urgent, bulk, streams) = buffer.readMultipleIntegers(
                 as: (UInt16, UInt32, UInt32, UInt32).self)
@@ -37,11 +41,12 @@ struct MuxPreface: Equatable {
         guard mark == Self.mark else {
             throw EndpointError(.protocolViolation, "first words that are not those of an endpoint")
         }
-        guard version == Self.version else {
+        guard version == own else {
             throw EndpointError(
                 .protocolViolation,
-                "version \(version) of the link's protocol, and this side speaks \(Self.version): update the older one")
+                "version \(version) of the link's protocol, and this side speaks \(own): update the older one")
         }
+        self.version = version
         let windows = 1...UInt32(Self.windowMaxBytes)
         guard windows.contains(urgent), windows.contains(bulk), (1...UInt32(Int32.max)).contains(streams) else {
             throw EndpointError(

@@ -10,6 +10,8 @@ struct LinkSetup: Sendable {
     var logger: Logger
     /// Shared by the connections of a listener.
     var refusals: RefusalLog
+    /// Learns why none came about with an endpoint that has shown who it is.
+    var onFailure: @Sendable (EndpointID, EndpointError) -> Void = { _, _ in }
 }
 
 extension MuxConnection {

@@ -16,6 +16,8 @@ final class PresenceTable: Sendable {
         var watched: Set<EndpointID> = []
         /// At which relays an endpoint is.
         var present: [EndpointID: Set<Int>] = [:]
+        /// Which relays have said that it is not there.
+        var absent: [EndpointID: Set<Int>] = [:]
         var told: Set<EndpointID> = []
         var changed: OrderedSet<EndpointID> = []
     }
@@ -34,6 +36,7 @@ final class PresenceTable: Sendable {
             let removed = state.watched.subtracting(ids)
             for id in removed {
                 if state.present.removeValue(forKey: id) != nil { state.changed.append(id) }
+                state.absent[id] = nil
             }
             defer { state.watched = ids }
             return (ids.subtracting(state.watched), removed)
@@ -46,9 +49,13 @@ final class PresenceTable: Sendable {
         state.withLock { state in
             for id in present where state.watched.contains(id) {
                 state.present[id, default: []].insert(relay)
+                state.absent[id]?.remove(relay)
                 state.changed.append(id)
             }
-            for id in absent { Self.remove(id, relay, &state) }
+            for id in absent where state.watched.contains(id) {
+                state.absent[id, default: []].insert(relay)
+                Self.remove(id, relay, &state)
+            }
         }
         bell.yield()
     }
@@ -57,6 +64,7 @@ final class PresenceTable: Sendable {
     func relayIsLost(_ relay: Int) {
         state.withLock { state in
             for id in Array(state.present.keys) { Self.remove(id, relay, &state) }
+            for id in Array(state.absent.keys) { state.absent[id]?.remove(relay) }
         }
         bell.yield()
     }
@@ -68,6 +76,9 @@ final class PresenceTable: Sendable {
     }
 
     func relays(of id: EndpointID) -> Set<Int> { state.withLock { $0.present[id] ?? [] } }
+
+    /// The relays that have said of an endpoint that is watched that it is not there; they say when it comes.
+    func relays(without id: EndpointID) -> Set<Int> { state.withLock { $0.absent[id] ?? [] } }
 
     func finish() { bell.finish() }
 

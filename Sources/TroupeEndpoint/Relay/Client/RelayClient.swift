@@ -157,13 +157,30 @@ extension RelayClient {
         }.channel
     }
 
-    /// Tries the relays where the endpoint was seen, then the others, until one does it.
+    /// Why an endpoint that is watched is not to be reached now: no relay has it that we are connected to, and one has said so. It
+    /// says when that changes.
+    package func absence(of id: EndpointID) -> EndpointError? {
+        let without = table.relays(without: id)
+        guard !without.isEmpty, links.allSatisfy({ without.contains($0.index) || !$0.isUp }) else { return nil }
+        let names = links.map(\.url.description).joined(separator: " or ")
+        return EndpointError(
+            .unreachable,
+            "endpoint \(id.short) is not at \(names): it does not run, or uses other relays or another tenant")
+    }
+
+    /// Tries the relays where the endpoint was seen, then the others, until one does it. Those that say it is not there are not
+    /// asked.
     private func atFirst<Value: Sendable>(
         _ id: EndpointID, _ body: @Sendable (RelayLink) async throws(EndpointError) -> Value
     ) async throws(EndpointError) -> Value {
         let known = table.relays(of: id)
-        let order = links.filter { known.contains($0.index) } + links.filter { !known.contains($0.index) }
-        var failure = EndpointError(.unreachable, "no relay is named, so \(id.short) cannot be reached through one")
+        let without = table.relays(without: id)
+        let order =
+            links.filter { known.contains($0.index) }
+            + links.filter { !known.contains($0.index) && !without.contains($0.index) }
+        var failure =
+            absence(of: id)
+            ?? EndpointError(.unreachable, "no relay is named, so \(id.short) cannot be reached through one")
         for link in order {
             do throws(EndpointError) {
                 return try await body(link)
