@@ -44,8 +44,7 @@ extension Answer {
             writer.writeUnsigned(result.code)
         case .cancelled, .ticked, .stat, .state, .page, .peeked, .deadLetters, .actorIDs, .terminated, .workers, .types,
             .shardStat, .objects, .outbox, .forwarded, .brought, .move, .transfer, .adopted, .notYet,
-            .noSuchActor,
-            .noSuchDeadLetter, .noSuchWorker:
+            .noSuchActor, .noSuchDeadLetter, .noSuchWorker:
             writer.writeUnsigned(Kind.general.rawValue)
             try CBOREncoder().encode(self, into: &writer)
         }
