@@ -24,8 +24,9 @@ distributed actor Trouble: StatefulActor {
 
     distributed func trap() { preconditionFailure("this turn traps") }
 
-    /// Never returns, and does not listen to its cancellation.
-    distributed func hang() async {
+    /// Notes at another actor that it has begun, and then never returns, and does not listen to its cancellation.
+    distributed func hang(noting ledger: String) async throws {
+        _ = try await actorSystem.handle(Ledger.self, named: ledger).add(1)
         await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
     }
 

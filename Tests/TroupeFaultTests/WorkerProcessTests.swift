@@ -110,9 +110,9 @@ struct WorkerProcessTests {
             let trouble = try await troupe.spawn(Trouble.self, named: "t")
             let ledger = try await troupe.spawn(Ledger.self, named: "l")
             let first = try worker(url, ["--lease", "500ms", "--drain-timeout", "300ms"])
-            _ = try await troupe.tell(trouble) { try await $0.hang() }
-            try await eventually("it hangs") { try await troupe.stat(trouble.id).outstandingCount == 1 }
-            #expect(try await ledger.add(1) == 1)
+            _ = try await troupe.tell(trouble) { try await $0.hang(noting: "l") }
+            try await eventually("it hangs") { try await ledger.entries() == [1] }
+            #expect(try await ledger.add(1) == 2)
             #expect(first.terminate() == .exited(0))
             #expect(try await troupe.stat(trouble.id).worker == nil)
         }
@@ -140,9 +140,10 @@ struct WorkerProcessTests {
     @Test(arguments: Server.allCases) func aSecondWordToGoEndsAWorkerAtOnce(_ kind: Server) async throws {
         try await withExchange(kind) { troupe, url in
             let trouble = try await troupe.spawn(Trouble.self, named: "t")
+            let ledger = try await troupe.spawn(Ledger.self, named: "l")
             let worker = try worker(url, ["--drain-timeout", "10m"])
-            _ = try await troupe.tell(trouble) { try await $0.hang() }
-            try await eventually("it hangs") { try await troupe.stat(trouble.id).outstandingCount == 1 }
+            _ = try await troupe.tell(trouble) { try await $0.hang(noting: "l") }
+            try await eventually("it hangs") { try await ledger.entries() == [1] }
             try await eventually("it is told again and gone") {
                 worker.signal(SIGTERM)
                 return !worker.isRunning
