@@ -47,6 +47,18 @@ import TroupeCore
             await CommandRun.of(["actor", "stop", "\(id)"], on: exchange).lines == ["Counter/hits stopped"])
     }
 
+    @Test func saysHowOneThatHasMovedComesBack() async throws {
+        let exchange = Exchange.inMemory()
+        let mailbox = ActorRegistration(
+            id: try ActorID(mailboxOfSite: "lab-a"), pool: ActorID.carrierPool,
+            labels: [LocalSiteName.label: LocalSiteName.labelValue], state: [0xF6])
+        _ = try await exchange.shard(of: mailbox.id).perform(.register(mailbox))
+        let id = try await away(exchange, then: .arrived)
+        let back = await CommandRun.of(["actor", "move", "\(id)", "--to", "lab-a"], on: exchange)
+        #expect(back.exitCode == 1)
+        #expect(back.failure?.message.contains("'troupe actor move troupe://lab-b/Counter/hits --to lab-a'") == true)
+    }
+
     @Test func saysWhyAnActorStays() async throws {
         let exchange = Exchange.inMemory()
         let id = try await away(exchange, then: .refused(reason: "there is one already"))

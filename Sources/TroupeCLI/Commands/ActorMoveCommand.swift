@@ -14,6 +14,8 @@ struct ActorMoveCommand: ExchangeCommand {
             file), have no actor of that name, and should have a worker that hosts the type. If it does not take the \
             actor, the actor goes on here, and the reason is printed.
 
+            It comes back in the same way, if the command is given at the other site.
+
             The move goes on if this command is interrupted; run it again to wait again. After --timeout an actor that has \
             not left yet stays; one that is on its way goes on when both endpoints and the link are there. A paused actor \
             moves when it is resumed.
@@ -43,7 +45,7 @@ struct ActorMoveCommand: ExchangeCommand {
         let id = try await session.resolve(actor)
         let moved = try ActorID(site: to, type: id.type, name: id.name)
         let isThere = try await id.site.isEmpty ? session.sites.isOwn(to) : id.site == to
-        guard !isThere else { throw Failure(.usage, "\(id) is at site \(to); name another one with --to") }
+        guard !isThere else { throw try await failure(of: id, in: session) }
         let relocation = try await session.relocation(of: id, to: to)
         let progress = ProgressLine(session.terminal)
         defer { progress.end() }
@@ -57,6 +59,18 @@ struct ActorMoveCommand: ExchangeCommand {
         } else {
             try session.terminal.print("\(id) has moved to site \(to): \(moved)")
         }
+    }
+
+    /// It is at that site already, or its record is.
+    private func failure(of id: ActorID, in session: Session) async throws -> Failure {
+        guard let move = try await session.stat(ifAny: id)?.move, move.phase == .moved else {
+            return Failure(.usage, "\(id) is at site \(to); name another one with --to")
+        }
+        let moved = try ActorID(site: move.site, type: id.type, name: id.name)
+        return Failure(
+            .refused,
+            "\(id) has moved to site \(move.site), from where it comes back: 'troupe actor move \(id) --to \(to)' there, or "
+                + "'troupe actor move \(moved) --to \(to)' here if \(move.site) has operations=operate for this site")
     }
 
     private static func text(_ stat: ActorStat) -> String {
