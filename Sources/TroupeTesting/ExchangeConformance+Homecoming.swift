@@ -69,16 +69,21 @@ extension ExchangeConformance {
         let worker = try await scene.worker()
         let carrier = try await carrier(scene)
         _ = try await forward(scene, 1...2, to: actor)
-        let other = OutgoingEnvelope(
+        let direct = OutgoingEnvelope(
             number: 9, isRequeued: false, wantsOutcome: true, envelope: scene.envelope("lab!direct", to: actor))
-        _ = try await scene.perform(.forward([other], from: 6))
+        _ = try await scene.perform(.forward([direct], from: 6))
+        // One that forwards, too, and from where it did not come.
+        let other = OutgoingEnvelope(
+            number: 3, isRequeued: false, wantsOutcome: true, formerSite: "elsewhere",
+            envelope: scene.envelope("elsewhere!call", to: actor))
+        _ = try await scene.perform(.forward([other], from: 7))
         let activation = try await scene.activate(actor, on: worker)
-        try expect(await scene.commit(worker, activation.turn(completing: 3)), is: [.committed], "their ends")
-        try expect(await owedCount(scene), is: 3, "how many are owed")
+        try expect(await scene.commit(worker, activation.turn(completing: 4)), is: [.committed], "their ends")
+        try expect(await owedCount(scene), is: 4, "how many are owed")
         _ = try await scene.divert(actor, to: "lab")
         let carried = try await scene.activate(actor, on: carrier)
         try expect(await scene.endMove(carrier, carried, .arrived)?.phase, is: .moved, "the end")
-        try expect(await owedCount(scene), is: 1, "how many are owed after it")
+        try expect(await owedCount(scene), is: 2, "how many are owed after it")
         try expect(await scene.status("lab!call-1"), is: .committed, "an outcome within its time")
     }
 

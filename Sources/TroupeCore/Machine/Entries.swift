@@ -43,8 +43,8 @@ final class ActorEntry {
     var begunUntil: SequenceNumber = 0
     /// By which move it last came from each site.
     var arrivals: [String: String]
-    /// The source of what the record of an actor that has come forwards to it.
-    var forwarder: Int?
+    /// The source of what its record at each of those sites forwards.
+    var forwarders: [String: Int] = [:]
     /// The last number that came from the outbox of each other shard.
     var received: [Int: UInt64] = [:]
 

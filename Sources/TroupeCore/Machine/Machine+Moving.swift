@@ -60,10 +60,7 @@ extension MailboxMachine {
         else { return .move(actor.move) }
         switch end {
         case .arrived:
-            if let forwarder = actor.forwarder, actor.arrivals[move.site] != nil {
-                settleOwed(from: forwarder)
-                actor.forwarder = nil
-            }
+            if let forwarder = actor.forwarders.removeValue(forKey: move.site) { settleOwed(from: forwarder) }
             move.phase = .moved
             actor.move = move
             actor.state = []

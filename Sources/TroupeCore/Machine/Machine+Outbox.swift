@@ -79,7 +79,7 @@ extension MailboxMachine {
             return .full
         }
         remember(entry, from: source, at: actor)
-        if entry.formerSite != nil { actor.forwarder = source }
+        if let site = entry.formerSite, actor.arrivals[site] != nil { actor.forwarders[site] = source }
         if let old = outcomes[envelope.id] { disown(envelope.id, old) }
         let owed = entry.wantsOutcome ? OutcomeEntry.Owed(source: source, number: entry.number) : nil
         enqueue(envelope, sizeBytes: size, to: actor, owed: owed)

@@ -10,7 +10,7 @@ extension ActorEntry {
     func encodedProgress() -> [UInt8] {
         var writer = CBORWriter(capacity: 64)
         // The last parts only where other shards have sent something, and where it goes or something of it has begun.
-        let isGoing = move != nil || begunUntil > 0 || forwarder != nil
+        let isGoing = move != nil || begunUntil > 0 || !forwarders.isEmpty
         writer.writeArrayHeader(Self.progressCount + (isGoing ? 2 : received.isEmpty ? 0 : 1))
         writer.writeUnsigned(lastSequence)
         writer.writeUnsigned((isPaused ? 1 : 0) | (wantsActivation ? 2 : 0))
@@ -35,10 +35,16 @@ extension ActorEntry {
             }
         }
         if isGoing {
-            writer.writeArrayHeader(forwarder == nil ? 2 : 3)
+            writer.writeArrayHeader(forwarders.isEmpty ? 2 : 3)
             writer.writeUnsigned(begunUntil)
             if let move { move.write(to: &writer) } else { writer.writeNull() }
-            if let forwarder { writer.writeInt(forwarder) }
+            if !forwarders.isEmpty {
+                writer.writeMapHeader(forwarders.count)
+                for (site, source) in forwarders.sorted(by: { $0.key.precedesInBytes($1.key) }) {
+                    writer.writeText(site)
+                    writer.writeInt(source)
+                }
+            }
         }
         return writer.bytes
     }
@@ -90,7 +96,11 @@ extension ActorEntry {
             }
             begunUntil = try reader.readUnsigned()
             move = try reader.readNullIfPresent() ? nil : ActorMove(reading: &reader)
-            if count > 2 { forwarder = try reader.readInt() }
+            forwarders = [:]
+            for _ in 0..<(count > 2 ? try reader.readMapHeader() : 0) {
+                let site = try reader.readText()
+                forwarders[site] = try reader.readInt()
+            }
         }
         try reader.finish()
     }

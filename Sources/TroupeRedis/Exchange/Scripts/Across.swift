@@ -144,7 +144,10 @@ enum Across {
           end
           if isReturning(actor, entry.former) or not hasRoom(actor, 1, header.size, 2) then return { 'full' } end
           remember(actor, entry.number)
-          if entry.former then actor.live.forwarder = request.from end
+          if entry.former and arrivalFrom(actor, entry.former) then
+            actor.live.forwarders = actor.live.forwarders or {}
+            actor.live.forwarders[entry.former] = request.from
+          end
           if known then disown(header.id, known) end
           header.owed = entry.wanted and { request.from, entry.number } or nil
           enqueue(blob(entry.first), header, blob(entry.first + 1), actor)

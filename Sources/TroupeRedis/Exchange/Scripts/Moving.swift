@@ -119,11 +119,10 @@ enum Moving {
             move.phase, move.reason = 'refused', blob(request.refusal)
             stay(actor, move)
           else
-            if live.forwarder and arrivalFrom(actor, move.site) then
-              for _, id in ipairs(call('ZRANGE', base .. ':owed:' .. text(live.forwarder), 0, -1)) do
-                letGo(id, live.forwarder)
-              end
-              live.forwarder = nil
+            local forwarder = live.forwarders and live.forwarders[move.site]
+            if forwarder then
+              for _, id in ipairs(call('ZRANGE', base .. ':owed:' .. text(forwarder), 0, -1)) do letGo(id, forwarder) end
+              live.forwarders[move.site] = nil
             end
             -- What went along with it is kept by the record that stays.
             local refs = stateReferences(actor)
